@@ -1,0 +1,158 @@
+"""Every setting: name, type, default and one sentence. Read once, from the environment.
+
+Imports nothing of ours. `docs/configuration.md` is generated from `SETTINGS`; never read
+`os.environ` anywhere else.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from environs import Env, EnvError
+
+_PREFIX = "SENDARIX_"
+
+
+class SettingError(ValueError):
+    """A setting cannot be read; the text names it and the fix."""
+
+
+def _setting(kind: str, default: Any, sentence: str) -> Any:
+    return field(default=default, metadata={"kind": kind, "sentence": sentence})
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings, typed. The environment name is `SENDARIX_` and the field name in capitals."""
+
+    home: str = _setting("str", ".sendarix", "Folder for data, logs, secrets and quickstart.json.")
+    database_url: str = _setting(
+        "str", "", "PostgreSQL to use; empty means the embedded engine under the home folder."
+    )
+    redis_url: str = _setting("str", "", "Redis to use; empty means the embedded engine under the home folder.")
+    broker_url: str = _setting(
+        "str", "", "Celery broker; empty means the Redis above. RabbitMQ works too (amqp://)."
+    )
+    api_host: str = _setting("str", "127.0.0.1", "Address the API listens on.")
+    api_port: int = _setting("int", 8000, "Port of the API; 0 picks a free one.")
+    api_processes: int = _setting("int", 2, "Web processes.")
+    api_threads: int = _setting("int", 32, "Requests one web process works on at once.")
+    smtp_port: int = _setting("int", 2525, "Port of the SMTP relay; 0 picks a free one.")
+    inbound_port: int = _setting("int", 2526, "Port for returning bounces; 0 picks a free one.")
+    mailbox_port: int = _setting("int", 1025, "SMTP port of the built-in mailbox; 0 picks a free one.")
+    mailbox_host: str = _setting("str", "127.0.0.1", "Address of the built-in mailbox.")
+    mailbox_keep: int = _setting("int", 50_000, "Mails the built-in mailbox keeps; older ones go first.")
+    accept_status: int = _setting("int", 202, "Status of a successful send: 202, or 200 for old clients.")
+    sender_verification: str = _setting(
+        "str", "required", "Whether a live key may send only from a verified domain: required, warn or off."
+    )
+    rate_limit_per_minute: int = _setting("int", 1000, "Requests a minute for an account that has no own limit.")
+    max_body_bytes: int = _setting("int", 52_428_800, "Largest request body.")
+    large_message_bytes: int = _setting("int", 25_000_000, "Above this the answer carries a warning.")
+    schedule_horizon_days: int = _setting("int", 30, "How far ahead a scheduled_time may lie.")
+    idempotency_hours: int = _setting("int", 24, "How long an Idempotency-Key is remembered.")
+    time_scale: float = _setting("float", 1.0, "Divides every wait; 60 makes an hour of retries one minute.")
+    lease_seconds: float = _setting("float", 15.0, "How long a claimed message belongs to one worker.")
+    renew_seconds: float = _setting("float", 5.0, "How often a worker renews its leases.")
+    delivery_guarantee: str = _setting(
+        "str", "at_least_once", "What follows an unknown outcome: at_least_once resends, at_most_once fails."
+    )
+    smarthost_url: str = _setting(
+        "str", "", "smtp://user:password@host:port of an upstream relay for live mail; empty sends directly."
+    )
+    ehlo_name: str = _setting("str", "localhost.localdomain", "Name the direct source gives in EHLO.")
+    dns_servers: str = _setting("str", "", "DNS servers, comma-separated host:port; empty uses the system's.")
+    smtp_remote_port: int = _setting("int", 25, "Port of remote mail servers.")
+    egress_allow: str = _setting("str", "", "CIDRs, comma-separated, that mail and webhooks may reach although private.")
+    message_id_domain: str = _setting("str", "", "Domain of Message-ID; empty uses the sender's domain.")
+    ticket_size: int = _setting("int", 100, "Most ids one ticket carries.")
+    sweep_seconds: float = _setting("float", 1.0, "How often the scheduler looks for what is due.")
+    log_level: str = _setting("str", "info", "debug, info, warning or error.")
+    log_format: str = _setting("str", "auto", "console, json, or auto (console on a terminal).")
+    crashpoint: str = _setting("str", "", "Name of a point in the code at which the process kills itself; tests only.")
+    calibration_fault: str = _setting(
+        "str", "", "A deliberate fault the reconciliation test must catch; tests only, never in production."
+    )
+
+    @property
+    def home_path(self) -> Path:
+        return Path(self.home).absolute()
+
+    @property
+    def run_path(self) -> Path:
+        """Sockets, pid files and the lock."""
+        return self.home_path / "run"
+
+
+_READERS: dict[str, Callable[[Env], Callable[..., Any]]] = {
+    "str": lambda env: env.str,
+    "int": lambda env: env.int,
+    "float": lambda env: env.float,
+    "bool": lambda env: env.bool,
+}
+
+
+def read_settings(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
+    """Settings from the environment, `overrides` on top.
+
+    Raises SettingError naming the variable that cannot be read.
+    """
+    env = Env(prefix=_PREFIX)
+    values: dict[str, Any] = {}
+    source = os.environ if environ is None else environ
+    for name, spec in Settings.__dataclass_fields__.items():
+        variable = _PREFIX + name.upper()
+        if variable not in source:
+            continue
+        try:
+            with _environment(source, environ is not None):
+                values[name] = _READERS[spec.metadata["kind"]](env)(name.upper())
+        except EnvError as error:
+            raise SettingError(f"{variable}: {error}. Set it to a {spec.metadata['kind']} or unset it.") from error
+    return _check(Settings(**{**values, **overrides}))
+
+
+class _environment:
+    """Shows environs another mapping for one reading."""
+
+    def __init__(self, source: Mapping[str, str], replace: bool) -> None:
+        self._source, self._replace, self._kept = source, replace, dict[str, str]()
+
+    def __enter__(self) -> None:
+        if self._replace:
+            self._kept = dict(os.environ)
+            os.environ.update(self._source)
+
+    def __exit__(self, *_: object) -> None:
+        if self._replace:
+            os.environ.clear()
+            os.environ.update(self._kept)
+
+
+_CHOICES = {
+    "sender_verification": ("required", "warn", "off"),
+    "delivery_guarantee": ("at_least_once", "at_most_once"),
+    "accept_status": (200, 202),
+    "log_format": ("auto", "console", "json"),
+}
+
+
+def _check(settings: Settings) -> Settings:
+    for name, choices in _CHOICES.items():
+        if getattr(settings, name) not in choices:
+            allowed = ", ".join(str(choice) for choice in choices)
+            raise SettingError(f"{_PREFIX}{name.upper()} must be one of: {allowed}.")
+    if settings.renew_seconds * 2 >= settings.lease_seconds:
+        raise SettingError(f"{_PREFIX}RENEW_SECONDS must be under half of {_PREFIX}LEASE_SECONDS.")
+    if settings.time_scale <= 0:
+        raise SettingError(f"{_PREFIX}TIME_SCALE must be above 0.")
+    return settings
+
+
+@lru_cache(maxsize=1)
+def current_settings() -> Settings:
+    """The settings of this process, read at the first call."""
+    return read_settings()

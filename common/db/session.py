@@ -1,0 +1,93 @@
+"""The engine and the transaction. One pool per process, opened at the first use, never at import."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import orjson
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, Engine, create_engine, text
+
+from common.config import current_settings
+
+_MIGRATIONS = Path(__file__).parent / "migrations"
+_MIGRATION_LOCK = 0x53444158
+
+_engines: dict[int, Engine] = {}
+
+
+def _dumps(value: object) -> str:
+    return orjson.dumps(value).decode()
+
+
+def make_engine(url: str | None = None, **options: Any) -> Engine:
+    """A new engine on `url` (default: SENDARIX_DATABASE_URL)."""
+    target = url or current_settings().database_url
+    return create_engine(
+        target.replace("postgresql://", "postgresql+psycopg://", 1),
+        json_serializer=_dumps,
+        json_deserializer=orjson.loads,
+        pool_size=options.pop("pool_size", 10),
+        max_overflow=options.pop("max_overflow", 20),
+        pool_timeout=5,
+        pool_recycle=1800,
+        connect_args={"connect_timeout": 5, "application_name": "sendarix", "prepare_threshold": 3}
+        | options.pop("connect_args", {}),
+        **options,
+    )
+
+
+def engine() -> Engine:
+    """The pool of this process. Keyed by pid, so that a fork never shares a socket."""
+    pid = os.getpid()
+    if pid not in _engines:
+        _engines[pid] = make_engine()
+    return _engines[pid]
+
+
+@contextmanager
+def transaction() -> Iterator[Connection]:
+    """One connection, one transaction: committed at the end, rolled back on an exception."""
+    with engine().begin() as connection:
+        yield connection
+
+
+def close() -> None:
+    """Close this process's pool."""
+    pool = _engines.pop(os.getpid(), None)
+    if pool is not None:
+        pool.dispose()
+
+
+def rows(connection: Connection, sql: str, *parameters: Any) -> list[Any]:
+    """Run one set-based statement with %s parameters and return its rows."""
+    return list(connection.exec_driver_sql(sql, parameters).all())
+
+
+def run(connection: Connection, sql: str, *parameters: Any) -> int:
+    """Run one set-based statement that returns nothing; answers the number of rows it touched."""
+    return int(connection.exec_driver_sql(sql, parameters).rowcount)
+
+
+def as_json(value: object) -> str:
+    """One JSON parameter for `json_to_recordset`."""
+    return orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS).decode()
+
+
+def migrate(url: str | None = None) -> None:
+    """Bring the schema to the newest migration, one process at a time (advisory lock)."""
+    own = make_engine(url, pool_size=1)
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    try:
+        with own.connect() as connection:
+            connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _MIGRATION_LOCK})
+            connection.commit()
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+            connection.commit()
+    finally:
+        own.dispose()
