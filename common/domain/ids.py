@@ -1,0 +1,41 @@
+"""Ids: UUIDv7 inside, a prefix and 26 base32 characters outside (TypeID 0.3.0 layout)."""
+
+import os
+import time
+from uuid import UUID
+
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+_PAIRS = [a + b for a in _ALPHABET for b in _ALPHABET]
+_VALUES = {character: value for value, character in enumerate(_ALPHABET)}
+_RANDOM_BITS = (1 << 62) - 1
+
+
+def new_id() -> UUID:
+    """A UUIDv7 (RFC 9562): 48 bits of Unix milliseconds, 12 bits below them, 62 random bits."""
+    nanoseconds = time.time_ns()
+    milliseconds, rest = divmod(nanoseconds, 1_000_000)
+    below = (rest << 12) // 1_000_000
+    noise = int.from_bytes(os.urandom(8), "big") & _RANDOM_BITS
+    return UUID(int=(milliseconds << 80) | (7 << 76) | (below << 64) | (2 << 62) | noise)
+
+
+def encode(prefix: str, value: UUID) -> str:
+    """`msg` and a UUID make `msg_` and 26 characters."""
+    number = value.int
+    pairs = _PAIRS
+    text = "".join([pairs[(number >> shift) & 1023] for shift in range(120, -1, -10)])
+    return f"{prefix}_{text}"
+
+
+def decode(prefix: str, text: str) -> UUID | None:
+    """The UUID of an id, or None when the text is not an id with this prefix."""
+    head, _, body = text.partition("_")
+    if head != prefix or len(body) != 26 or body[0] > "7":
+        return None
+    number = 0
+    for character in body:
+        value = _VALUES.get(character)
+        if value is None:
+            return None
+        number = (number << 5) | value
+    return UUID(int=number)

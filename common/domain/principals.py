@@ -1,0 +1,43 @@
+"""Who is calling: the key, its account and what it may do."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+SCOPES = (
+    "messages:send",
+    "messages:read",
+    "messages:cancel",
+    "templates:read",
+    "templates:write",
+    "suppressions:read",
+    "suppressions:write",
+    "webhooks:read",
+    "webhooks:write",
+    "domains:read",
+    "domains:write",
+    "analytics:read",
+    "keys:manage",
+    "admin",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """An authenticated key. `None` in a restriction means unrestricted; `admin` includes every scope."""
+
+    key_id: UUID
+    account_id: UUID
+    environment: str
+    scopes: frozenset[str]
+    sender_domains: frozenset[str] | None
+    templates: frozenset[str] | None
+    cidrs: tuple[str, ...] | None
+    default_sender: str | None
+    requests_per_minute: int
+    require_idempotency: bool
+    paused: bool
+    expires_at: datetime | None
+
+    def may(self, scope: str) -> bool:
+        return scope in self.scopes or "admin" in self.scopes
