@@ -71,8 +71,6 @@ def _environment(parts: tuple[tuple[str, str], ...]) -> Environment:
     return environment
 
 
-
-
 def render(template: Template, data: Mapping[str, Any], subject: str | None = None) -> Rendered:
     """The three parts of a message. Raises RenderError. `subject` replaces the template's own."""
     missing = [name for name, required in template.variables if required and name not in data]

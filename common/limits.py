@@ -1,0 +1,153 @@
+"""Request limits: a true sliding bound of 61 one-second buckets, in Redis, with a local stand-in.
+
+Never here: whose limit it is, or HTTP. Redis being away never raises and never means "unlimited".
+"""
+
+import math
+import threading
+from dataclasses import dataclass
+from typing import Any
+
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import NoScriptError, RedisError
+from redis.retry import Retry
+
+from common import clock
+from common.config import Settings
+
+WINDOW = 60
+BREAKER_SECONDS = 2.0
+_LOCAL_BUCKETS = 10_000
+
+# One hash per bucket set: a field per second, `n` their sum, `t` the second up to which old ones are gone.
+# The window is the current, partial second and the 60 full ones before it. A refusal takes nothing.
+_SCRIPT = """
+local now = tonumber(redis.call('TIME')[1])
+local limit, cost = tonumber(ARGV[1]), tonumber(ARGV[2])
+local state = redis.call('HMGET', KEYS[1], 'n', 't')
+local used, last = tonumber(state[1] or '0'), tonumber(state[2] or '0')
+if last > now then now = last end
+if used > 0 and now - last > 60 then
+  redis.call('DEL', KEYS[1])
+  used = 0
+elseif used > 0 and now > last then
+  for second = last - 60, now - 61 do
+    local old = redis.call('HGET', KEYS[1], second)
+    if old then
+      used = used - tonumber(old)
+      redis.call('HDEL', KEYS[1], second)
+    end
+  end
+  redis.call('HSET', KEYS[1], 'n', used, 't', now)
+end
+local allowed = used + cost <= limit
+if allowed and cost > 0 then
+  redis.call('HINCRBY', KEYS[1], now, cost)
+  used = used + cost
+  redis.call('HSET', KEYS[1], 'n', used, 't', now)
+  redis.call('EXPIRE', KEYS[1], 122)
+end
+local reset = now + 61
+if used >= limit or not allowed then
+  local free = limit - used
+  for second = now - 60, now do
+    local count = redis.call('HGET', KEYS[1], second)
+    if count then
+      free = free + tonumber(count)
+      if free >= math.max(cost, 1) then reset = second + 61 break end
+    end
+  end
+end
+return {allowed and 1 or 0, math.max(limit - used, 0), reset, now}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`reset` is Unix seconds: one request sent then is admitted. `wait` is the same as seconds from now."""
+
+    allowed: bool
+    limit: int
+    remaining: int
+    reset: int
+    wait: int
+    degraded: bool = False
+
+
+class LocalBuckets:
+    """The same bound inside one process."""
+
+    def __init__(self) -> None:
+        self._buckets: dict[str, dict[int, int]] = {}
+        self._lock = threading.Lock()
+
+    def take(self, name: str, limit: int, cost: int, now: int) -> Verdict:
+        with self._lock:
+            if name not in self._buckets and len(self._buckets) >= _LOCAL_BUCKETS:
+                self._buckets.pop(next(iter(self._buckets)))
+            seconds = self._buckets.setdefault(name, {})
+            for old in [second for second in seconds if second < now - WINDOW]:
+                del seconds[old]
+            used = sum(seconds.values())
+            allowed = used + cost <= limit
+            if allowed and cost:
+                seconds[now] = seconds.get(now, 0) + cost
+                used += cost
+            reset = _reset(seconds, limit - used, max(cost, 1), now)
+        return Verdict(allowed, limit, max(limit - used, 0), reset, max(reset - now, 1), True)
+
+
+def _reset(seconds: dict[int, int], free: int, wanted: int, now: int) -> int:
+    if free >= wanted:
+        return now + WINDOW + 1
+    for second in sorted(seconds):
+        free += seconds[second]
+        if free >= wanted:
+            return second + WINDOW + 1
+    return now + WINDOW + 1
+
+
+class Limiter:
+    """`take` answers within half a second whatever Redis does."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._processes = max(settings.api_processes, 1)
+        self._local = LocalBuckets()
+        self._open_until = 0.0
+        self._redis: Any = None
+        self._sha = ""
+        if settings.redis_url:
+            self._redis = Redis.from_url(
+                settings.redis_url,
+                socket_timeout=0.5,
+                socket_connect_timeout=0.5,
+                retry=Retry(NoBackoff(), 0),
+                max_connections=max(settings.api_threads * 2, 8),
+            )
+
+    def take(self, name: str, limit: int, cost: int = 1) -> Verdict:
+        """Take `cost` from the bucket set `name`, or refuse and take nothing. `cost` 0 only looks."""
+        if self._redis is not None and clock.monotonic() >= self._open_until:
+            try:
+                allowed, remaining, reset, now = self._run(name, limit, cost)
+                return Verdict(bool(allowed), limit, remaining, reset, max(reset - now, 1))
+            except (RedisError, OSError):
+                self._open_until = clock.monotonic() + BREAKER_SECONDS
+        share = math.ceil(limit / self._processes)
+        return self._local.take(name, share, cost, math.ceil(clock.now().timestamp()))
+
+    def _run(self, name: str, limit: int, cost: int) -> Any:
+        if not self._sha:
+            self._sha = self._redis.script_load(_SCRIPT)
+        try:
+            return self._redis.evalsha(self._sha, 1, f"limit:{name}", limit, cost)
+        except NoScriptError:
+            return self._redis.eval(_SCRIPT, 1, f"limit:{name}", limit, cost)
+
+    def is_reachable(self) -> bool:
+        """Whether Redis answers a PING now."""
+        try:
+            return self._redis is not None and bool(self._redis.ping())
+        except (RedisError, OSError):
+            return False

@@ -1,0 +1,110 @@
+"""leave(...): tickets after the commit. Batches naturally, never blocks its caller, never fails it.
+
+One thread per process takes whatever gathered while its previous publish was in flight: one id when
+idle, up to `ticket_size` when busy. A lost ticket costs seconds: the row is due, and the sweep
+re-issues it. Never here: rows.
+"""
+
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Iterable
+from typing import Any
+from uuid import UUID
+
+import structlog
+
+from common.config import current_settings
+from common.queueing.app import make_celery
+
+log = structlog.get_logger()
+
+BREAKER_SECONDS = 2.0
+MAX_WAITING = 200_000
+
+Line = tuple[str, str, str, int]
+"""Task name, queue, group (ids of different groups never share a ticket), countdown in seconds."""
+
+
+class Publisher:
+    """The thread, its waiting ids and its breaker."""
+
+    def __init__(self) -> None:
+        settings = current_settings()
+        self._size = settings.ticket_size
+        self._app = make_celery(settings, publisher=True)
+        self._waiting: dict[Line, deque[str]] = {}
+        self._count = 0
+        self._wake = threading.Condition()
+        self._open_until = 0.0
+        self._idle = True
+        self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
+        self._thread.start()
+
+    def leave(self, line: Line, ids: Iterable[UUID]) -> None:
+        with self._wake:
+            if self._count > MAX_WAITING:
+                return
+            texts = [str(each) for each in ids]
+            self._waiting.setdefault(line, deque()).extend(texts)
+            self._count += len(texts)
+            self._wake.notify()
+
+    def flush(self, timeout: float = 5.0) -> bool:
+        """Wait until everything left so far is published; for shutdown and tests."""
+        deadline = time.monotonic() + timeout
+        with self._wake:
+            while self._count or not self._idle:
+                if not self._wake.wait(max(0.0, deadline - time.monotonic())):
+                    return False
+        return True
+
+    def _run(self) -> None:
+        while True:
+            with self._wake:
+                self._idle = True
+                self._wake.notify_all()
+                while not self._waiting:
+                    self._wake.wait()
+                self._idle = False
+                line, ids = self._take()
+            self._publish(line, ids)
+
+    def _take(self) -> tuple[Line, list[str]]:
+        line = next(iter(self._waiting))
+        queue = self._waiting.pop(line)
+        ids = [queue.popleft() for _ in range(min(self._size, len(queue)))]
+        if queue:
+            self._waiting[line] = queue
+        self._count -= len(ids)
+        return line, ids
+
+    def _publish(self, line: Line, ids: list[str]) -> None:
+        if time.monotonic() < self._open_until:
+            return
+        task, queue, _, countdown = line
+        options: dict[str, Any] = {"countdown": countdown} if countdown else {}
+        try:
+            self._app.send_task(task, (ids,), queue=queue, retry=False, ignore_result=True, **options)
+        except Exception as error:  # kombu raises bare AttributeError and more when a broker goes away
+            self._open_until = time.monotonic() + BREAKER_SECONDS
+            log.warning("tickets_not_published", queue=queue, ids=len(ids), error=repr(error)[:200])
+
+
+_publishers: dict[int, Publisher] = {}
+_lock = threading.Lock()
+
+
+def publisher() -> Publisher:
+    """The publisher of this process. Keyed by pid: threads do not survive a fork."""
+    found = _publishers.get(os.getpid())
+    if found is None:
+        with _lock:
+            found = _publishers.setdefault(os.getpid(), Publisher())
+    return found
+
+
+def leave(task: str, queue: str, ids: Iterable[UUID], *, group: str = "", countdown: int = 0) -> None:
+    """Leave tickets for `ids`; call it after the commit. Returns at once; a failure is only logged."""
+    publisher().leave((task, queue, group, countdown), ids)

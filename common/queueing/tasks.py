@@ -1,0 +1,18 @@
+"""Every task: its name and what its `ids` are. The only list; a worker binds a function to a name."""
+
+ROUTE_MESSAGES = "routing.route_messages"
+"""ids: queued messages."""
+
+DELIVER_MESSAGES = "delivery.deliver_messages"
+"""ids: accepted or deferred messages of one path, in queue order."""
+
+RELEASE_MESSAGES = "retry.release_messages"
+"""ids: deferred messages of one tier; published with a countdown of at most 60 s."""
+
+DISPATCH_DELIVERIES = "webhooks.dispatch_deliveries"
+"""ids: webhook deliveries."""
+
+PRUNE = "maintenance.prune"
+"""No ids: removes what retention ends."""
+
+ALL = (ROUTE_MESSAGES, DELIVER_MESSAGES, RELEASE_MESSAGES, DISPATCH_DELIVERIES, PRUNE)

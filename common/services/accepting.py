@@ -1,0 +1,309 @@
+"""accept(...): a request becomes a durable message. Concurrent requests share one INSERT and one COMMIT.
+
+Message, content, first event, webhook deliveries and Idempotency-Key are one statement. Each request
+gets its own answer, and one request's error never touches another's. A 2xx exists only after the
+commit; the tickets are left after it and may be lost without harm.
+"""
+
+import os
+import queue
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+import orjson
+import structlog
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from common import clock
+from common.config import Settings, current_settings
+from common.db.session import as_json, make_engine, rows
+from common.domain.errors import DomainError, Forbidden, InFlight, KeyReused, Unavailable
+from common.domain.events import API_VERSION
+from common.domain.principals import Principal
+from common.queueing import publisher, queues, tasks
+from common.services.composing import Draft, compose
+
+log = structlog.get_logger()
+
+ROUTE = "POST /v1/messages"
+MAX_TOGETHER = 100
+WAIT_SECONDS = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the caller gets: status, JSON bytes, and whether an Idempotency-Key replayed them."""
+
+    status: int
+    body: bytes
+    replayed: bool = False
+
+
+@dataclass(slots=True)
+class _Waiting:
+    draft: Draft
+    request_id: str
+    status: int
+    done: threading.Event = field(default_factory=threading.Event)
+    answer: Answer | None = None
+    error: DomainError | None = None
+
+    def finish(self, answer: Answer | None = None, error: DomainError | None = None) -> None:
+        self.answer, self.error = answer, error
+        self.done.set()
+
+    @property
+    def body(self) -> bytes:
+        return orjson.dumps(self.draft.public)
+
+
+_ACCEPT = """
+WITH x AS MATERIALIZED (
+  SELECT * FROM json_to_recordset(%s) AS x(
+    ord integer, id uuid, public_id text, event_id uuid, event_public_id text, account_id uuid, environment text,
+    status text, tier smallint, created_at timestamptz, starts timestamptz, scheduled_time timestamptz,
+    expires_at timestamptz, recipient text, recipient_key text, recipient_domain text, recipient_name text,
+    sender jsonb, subject text, html text, text text, template_id uuid, template_slug text,
+    template_version integer, template_data jsonb, locale text, cc jsonb, bcc jsonb, reply_to jsonb,
+    headers jsonb, attachments jsonb, metadata jsonb, tags text[], sensitive boolean, key_id uuid,
+    request_id text, idempotency_key text, route text, fingerprint text, answer_status integer, answer text)
+), keyed AS (
+  INSERT INTO idempotency_keys AS k (account_id, environment, route, key, fingerprint, message_id, request_id,
+                                     status, response)
+  SELECT account_id, environment, route, idempotency_key, decode(fingerprint, 'hex'), id, request_id,
+         answer_status, answer
+    FROM x WHERE idempotency_key IS NOT NULL ORDER BY account_id, idempotency_key
+  ON CONFLICT (account_id, environment, route, key) DO UPDATE
+     SET fingerprint = excluded.fingerprint, message_id = excluded.message_id, request_id = excluded.request_id,
+         status = excluded.status, response = excluded.response, created_at = now()
+   WHERE k.created_at <= now() - make_interval(hours => %s)
+  RETURNING message_id
+), fresh AS (
+  SELECT * FROM x WHERE idempotency_key IS NULL OR id IN (SELECT message_id FROM keyed)
+), written AS (
+  INSERT INTO messages (id, account_id, environment, status, tier, created_at, updated_at, next_attempt_at,
+    ticket_at, scheduled_time, expires_at, recipient, recipient_key, recipient_domain, policy_version,
+    delivery_guarantee)
+  SELECT f.id, f.account_id, f.environment, f.status, f.tier, f.created_at, f.created_at, f.starts,
+         CASE WHEN f.scheduled_time IS NULL THEN clock_timestamp() END, f.scheduled_time, f.expires_at,
+         f.recipient, f.recipient_key, f.recipient_domain, a.policy_version, a.delivery_guarantee
+    FROM fresh f JOIN accounts a ON a.id = f.account_id ORDER BY f.ord
+  RETURNING id
+), filled AS (
+  INSERT INTO message_contents (message_id, sender, recipient_name, subject, html, text, template_id,
+    template_slug, template_version, template_data, locale, cc, bcc, reply_to, headers, attachments, metadata,
+    tags, idempotency_key, key_id, request_id, sensitive)
+  SELECT id, sender, recipient_name, subject, html, text, template_id, template_slug, template_version,
+         template_data, locale, cc, bcc, reply_to, headers, attachments, metadata, tags, idempotency_key,
+         key_id, request_id, sensitive FROM fresh
+), told AS (
+  INSERT INTO events (id, message_id, account_id, seq, type, timestamp, data)
+  SELECT event_id, id, account_id, 1, 'message.queued', created_at,
+         jsonb_build_object('recipient', recipient, 'status', status, 'environment', environment)
+         || CASE WHEN scheduled_time IS NULL THEN '{}' ELSE jsonb_build_object('scheduled_time', scheduled_time)
+            END FROM fresh
+  RETURNING id, message_id, data
+), fanned AS (
+  INSERT INTO webhook_deliveries (id, webhook_id, account_id, event_id, message_id, seq, type, payload,
+                                  next_attempt_at, ticket_at, created_at)
+  SELECT uuidv7(), w.id, f.account_id, f.event_id, f.id, 1, 'message.queued',
+         json_build_object('id', f.event_public_id, 'type', 'message.queued', 'timestamp',
+           to_char(f.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'), 'api_version', %s::text,
+           'environment', f.environment, 'data', jsonb_build_object('message_id', f.public_id, 'seq', 1,
+             'tags', f.tags, 'metadata', f.metadata) || t.data)::text,
+         f.created_at, f.created_at, f.created_at
+    FROM fresh f JOIN told t ON t.message_id = f.id
+    JOIN webhooks w ON w.account_id = f.account_id AND w.environment = f.environment AND w.state = 'enabled'
+     AND (w.event_types IS NULL OR 'message.queued' = ANY(w.event_types))
+  RETURNING id, message_id
+)
+SELECT w.id, (SELECT array_agg(n.id) FROM fanned n WHERE n.message_id = w.id) AS deliveries FROM written w
+"""
+
+_RECALL = """
+SELECT k.account_id, k.environment, k.key, encode(k.fingerprint, 'hex') AS fingerprint, k.status, k.response,
+       k.request_id
+  FROM json_to_recordset(%s) AS x(account_id uuid, environment text, route text, key text)
+  JOIN idempotency_keys k USING (account_id, environment, route, key)
+"""
+
+
+def accept(
+    principal: Principal, fields: dict[str, Any], *, idempotency_key: str | None, request_id: str
+) -> Answer:
+    """Validate what needs the account, write durably, answer. Blocks until the commit.
+
+    Raises DomainError; Unavailable means that nothing is promised and the same key may be retried.
+    """
+    if principal.paused:
+        raise Forbidden("This account is paused.", code="account_paused")
+    settings = current_settings()
+    draft = compose(settings, principal, fields, idempotency_key, request_id, clock.now())
+    waiting = _Waiting(draft, request_id, settings.accept_status)
+    committer().submit(waiting)
+    if not waiting.done.wait(WAIT_SECONDS):
+        raise Unavailable(
+            "The database did not answer in time; retry with the same Idempotency-Key.", retry_after=2
+        )
+    if waiting.error is not None:
+        raise waiting.error
+    assert waiting.answer is not None
+    return waiting.answer
+
+
+class Committer:
+    """One thread that writes whatever gathered while its previous commit was in flight."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._gathered: queue.SimpleQueue[_Waiting] = queue.SimpleQueue()
+        self._engine = _accept_engine(settings)
+        threading.Thread(target=self._run, name="committer", daemon=True).start()
+
+    def submit(self, waiting: _Waiting) -> None:
+        self._gathered.put(waiting)
+
+    def _run(self) -> None:
+        while True:
+            together = [self._gathered.get()]
+            while len(together) < MAX_TOGETHER and not self._gathered.empty():
+                together.append(self._gathered.get_nowait())
+            try:
+                self._write(together)
+            except Exception as error:  # the thread must outlive any surprise
+                log.exception("accept_failed", requests=len(together))
+                _fail(together, Unavailable(f"Not accepted: {type(error).__name__}.", retry_after=2))
+
+    def _write(self, together: list[_Waiting]) -> None:
+        try:
+            self._commit(together)
+        except DBAPIError as error:
+            self._take_apart(together, error)
+        except SQLAlchemyError:
+            _fail(
+                together, Unavailable("The database cannot be reached; nothing was accepted.", retry_after=2)
+            )
+
+    def _take_apart(self, together: list[_Waiting], error: DBAPIError) -> None:
+        if error.connection_invalidated or type(error.orig).__name__ in _OUTAGES:
+            _fail(
+                together,
+                Unavailable("The database cannot be reached; retry with the same key.", retry_after=2),
+            )
+        elif len(together) > 1:
+            for waiting in together:
+                self._write([waiting])
+        elif type(error.orig).__name__ in ("LockNotAvailable", "QueryCanceled"):
+            _fail(together, InFlight("The first request with this key is still running.", retry_after=1))
+        else:
+            raise error
+
+    def _commit(self, together: list[_Waiting]) -> None:
+        first, repeated = _first_of_each_key(together)
+        with self._engine.begin() as connection:
+            written = _insert(connection, self._settings, first)
+            missing = [waiting for waiting in first if waiting.draft.id not in written] + repeated
+            recalled = _recall(connection, missing) if missing else {}
+        _leave_tickets([waiting.draft for waiting in first if waiting.draft.id in written], written)
+        for waiting in first:
+            if waiting.draft.id in written:
+                waiting.finish(Answer(waiting.status, waiting.body))
+        for waiting in missing:
+            _replay(waiting, recalled)
+
+
+_OUTAGES = ("OperationalError", "AdminShutdown", "CrashShutdown", "CannotConnectNow", "InterfaceError")
+
+
+def _accept_engine(settings: Settings) -> Engine:
+    options = "-c statement_timeout=10000 -c lock_timeout=2000"
+    return make_engine(settings.database_url, pool_size=1, max_overflow=0, connect_args={"options": options})
+
+
+def _fail(together: Sequence[_Waiting], error: DomainError) -> None:
+    for waiting in together:
+        if not waiting.done.is_set():
+            waiting.finish(error=error)
+
+
+def _identity(draft: Draft) -> tuple[UUID, str, str]:
+    return draft.row["account_id"], draft.row["environment"], draft.idempotency_key or ""
+
+
+def _first_of_each_key(together: list[_Waiting]) -> tuple[list[_Waiting], list[_Waiting]]:
+    first: list[_Waiting] = []
+    repeated: list[_Waiting] = []
+    seen = set()
+    for waiting in together:
+        identity = _identity(waiting.draft)
+        if waiting.draft.idempotency_key is not None and identity in seen:
+            repeated.append(waiting)
+        else:
+            seen.add(identity)
+            first.append(waiting)
+    return first, repeated
+
+
+def _insert(connection: Connection, settings: Settings, first: Sequence[_Waiting]) -> dict[UUID, list[UUID]]:
+    parameter = []
+    for order, waiting in enumerate(first):
+        row = waiting.draft.row
+        row["ord"] = order
+        if waiting.draft.idempotency_key is not None:
+            row |= {
+                "route": ROUTE,
+                "fingerprint": waiting.draft.fingerprint,
+                "answer_status": waiting.status,
+                "answer": waiting.body.decode(),
+            }
+        parameter.append(row)
+    found = rows(connection, _ACCEPT, as_json(parameter), settings.idempotency_hours, API_VERSION)
+    return {row.id: list(row.deliveries or ()) for row in found}
+
+
+def _recall(connection: Connection, missing: Sequence[_Waiting]) -> dict[tuple[UUID, str, str], Any]:
+    names = ("account_id", "environment", "key")
+    keys = [dict(zip(names, _identity(each.draft), strict=True)) | {"route": ROUTE} for each in missing]
+    found = rows(connection, _RECALL, as_json(keys))
+    return {(row.account_id, row.environment, row.key): row for row in found}
+
+
+def _replay(waiting: _Waiting, recalled: dict[tuple[UUID, str, str], Any]) -> None:
+    row = recalled.get(_identity(waiting.draft))
+    if row is None:
+        waiting.finish(error=Unavailable("The Idempotency-Key just expired; retry.", retry_after=1))
+    elif row.fingerprint != waiting.draft.fingerprint:
+        detail = f"This Idempotency-Key was used with another payload by {row.request_id}. Use a new key."
+        waiting.finish(error=KeyReused(detail, extra={"first_request_id": row.request_id}))
+    else:
+        waiting.finish(Answer(row.status, row.response.encode(), replayed=True))
+
+
+def _leave_tickets(drafts: Sequence[Draft], written: dict[UUID, list[UUID]]) -> None:
+    by_tier: dict[int, list[UUID]] = {}
+    for draft in drafts:
+        if not draft.scheduled:
+            by_tier.setdefault(draft.tier, []).append(draft.id)
+        if written[draft.id]:
+            publisher.leave(tasks.DISPATCH_DELIVERIES, queues.WEBHOOKS, written[draft.id])
+    for tier, ids in sorted(by_tier.items()):
+        publisher.leave(tasks.ROUTE_MESSAGES, queues.routing_queue(tier), ids)
+
+
+_committers: dict[int, Committer] = {}
+_lock = threading.Lock()
+
+
+def committer() -> Committer:
+    """The committer of this process. Keyed by pid: threads do not survive a fork."""
+    found = _committers.get(os.getpid())
+    if found is None:
+        with _lock:
+            found = _committers.get(os.getpid()) or _committers.setdefault(
+                os.getpid(), Committer(current_settings())
+            )
+    return found

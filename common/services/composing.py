@@ -1,0 +1,293 @@
+"""compose(...): a validated request becomes a Draft, the row to be. Sender, template proof, tier and times.
+
+Reads templates and domains (remembered for 5 s); writes nothing. Never here: shapes (the API's
+schemas) and the transaction (accepting.py).
+"""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from common.caching import Remembered
+from common.config import Settings
+from common.db.session import transaction
+from common.domain import tiers
+from common.domain.addresses import Address, AddressError, parse_address, split_display_name
+from common.domain.errors import FieldError, Forbidden, InvalidFields
+from common.domain.ids import encode, new_id
+from common.domain.principals import Principal
+from common.domain.templates import RenderError, Template, render
+from common.services import domains, templates
+
+PAST_TOLERANCE = timedelta(minutes=5)
+MAX_SUBJECT_OCTETS = 998
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A message ready to be written. `row` is what the accept statement takes; `public` the answer's fields."""
+
+    id: UUID
+    row: dict[str, Any]
+    public: dict[str, Any]
+    tier: int
+    scheduled: bool
+    idempotency_key: str | None
+    fingerprint: str
+
+
+_templates: Remembered[tuple[UUID, str], Template | None] = Remembered()
+_domains: Remembered[UUID, frozenset[str]] = Remembered()
+
+
+def _load_template(account_id: UUID, slug: str) -> Template | None:
+    def load() -> Template | None:
+        with transaction() as connection:
+            return templates.published(connection, account_id, slug)
+
+    return _templates.get((account_id, slug), load)
+
+
+def _load_domains(account_id: UUID) -> frozenset[str]:
+    def load() -> frozenset[str]:
+        with transaction() as connection:
+            return domains.verified(connection, account_id)
+
+    return _domains.get(account_id, load)
+
+
+def forget() -> None:
+    """Drop what is remembered; for a process that has just changed a template or a domain."""
+    _templates.forget()
+    _domains.forget()
+
+
+def compose(
+    settings: Settings,
+    principal: Principal,
+    fields: dict[str, Any],
+    idempotency_key: str | None,
+    request_id: str,
+    now: datetime,
+) -> Draft:
+    """Check what needs the account's own facts, and build the row.
+
+    Raises InvalidFields with every wrong field, or Forbidden. See requirements S6 to S9.
+    """
+    errors: list[FieldError] = []
+    template = _find_template(principal, fields, errors)
+    sender, sender_address = _find_sender(principal, fields, template, errors)
+    subject = _prove_rendering(fields, template, errors)
+    starts, expires = _find_times(settings, fields, now, errors)
+    if errors:
+        raise InvalidFields(errors)
+    _check_sender(settings, principal, sender_address)
+    return _draft(
+        settings,
+        principal,
+        fields,
+        template,
+        sender,
+        subject,
+        starts,
+        expires,
+        idempotency_key,
+        request_id,
+        now,
+    )
+
+
+def _find_template(principal: Principal, fields: dict[str, Any], errors: list[FieldError]) -> Template | None:
+    slug = fields.get("template")
+    if slug is None:
+        return None
+    if principal.templates is not None and slug not in principal.templates:
+        raise Forbidden(f"This key may not use template {slug}.", code="template_not_allowed")
+    template = _load_template(principal.account_id, slug)
+    if template is None:
+        errors.append(
+            FieldError("template", "template_not_found", f"no published template is called {slug[:80]}")
+        )
+    return template
+
+
+def _find_sender(
+    principal: Principal, fields: dict[str, Any], template: Template | None, errors: list[FieldError]
+) -> tuple[dict[str, Any], Address | None]:
+    given = fields.get("from")
+    if given is None:
+        fallback = (template.sender if template else None) or principal.default_sender
+        if not fallback:
+            errors.append(
+                FieldError(
+                    "from", "required", "is required: neither the template, the key nor the account has one"
+                )
+            )
+            return {}, None
+        name, email = split_display_name(fallback)
+        given = {"email": email, "name": name}
+    try:
+        address = parse_address(given["email"])
+    except AddressError as error:
+        errors.append(FieldError("from", "invalid_email", str(error)))
+        return {}, None
+    return {"email": address.email, "name": given.get("name")}, address
+
+
+def _check_sender(settings: Settings, principal: Principal, address: Address | None) -> None:
+    if address is None:
+        return
+    allowed = principal.sender_domains
+    if allowed is not None and address.domain not in allowed:
+        raise Forbidden(
+            f"This key may not send from {address.domain}.",
+            code="domain_not_allowed",
+            errors=[FieldError("from", "unverified_domain", "use a domain this key is allowed to send from")],
+        )
+    if principal.environment == "test" or settings.sender_verification != "required":
+        return
+    if address.domain not in _load_domains(principal.account_id):
+        raise Forbidden(
+            f"The domain {address.domain} is not verified for this account.",
+            code="sender_not_verified",
+            errors=[
+                FieldError(
+                    "from", "unverified_domain", "verify the domain first, or send from a verified one"
+                )
+            ],
+        )
+
+
+def _prove_rendering(fields: dict[str, Any], template: Template | None, errors: list[FieldError]) -> str:
+    subject: str | None = fields.get("subject")
+    if template is not None:
+        try:
+            subject = render(template, fields.get("template_data") or {}, subject).subject
+        except RenderError as error:
+            place = f"template_data.{error.variable}" if error.variable else "template_data"
+            code = "required" if error.variable else "template_error"
+            errors.append(FieldError(place, code, str(error)))
+            return ""
+    if not subject and "template" not in fields:
+        errors.append(
+            FieldError("subject", "required", "is required: give one, or use a template that has one")
+        )
+    elif not subject and template is not None:
+        errors.append(
+            FieldError("subject", "required", f"template {template.slug} rendered an empty subject")
+        )
+    if subject and len(subject.encode()) > MAX_SUBJECT_OCTETS:
+        errors.append(FieldError("subject", "too_long", f"is over {MAX_SUBJECT_OCTETS} octets"))
+    return subject or ""
+
+
+def _find_times(
+    settings: Settings, fields: dict[str, Any], now: datetime, errors: list[FieldError]
+) -> tuple[datetime | None, datetime | None]:
+    scheduled: datetime | None = fields.get("scheduled_time")
+    if scheduled is not None:
+        if scheduled < now - PAST_TOLERANCE:
+            errors.append(
+                FieldError("scheduled_time", "in_past", "lies in the past: leave it out to send now")
+            )
+        if scheduled > now + timedelta(days=settings.schedule_horizon_days):
+            days = settings.schedule_horizon_days
+            errors.append(FieldError("scheduled_time", "too_far", f"is more than {days} days ahead"))
+        scheduled = scheduled if scheduled > now else None
+    expires: datetime | None = fields.get("expires_at")
+    if fields.get("ttl") is not None:
+        expires = (scheduled or now) + timedelta(seconds=fields["ttl"])
+    if expires is not None and expires <= (scheduled or now):
+        errors.append(FieldError("expires_at", "in_past", "lies before the message could be sent"))
+    return scheduled, expires
+
+
+def _draft(
+    settings: Settings,
+    principal: Principal,
+    fields: dict[str, Any],
+    template: Template | None,
+    sender: dict[str, Any],
+    subject: str,
+    starts: datetime | None,
+    expires: datetime | None,
+    idempotency_key: str | None,
+    request_id: str,
+    now: datetime,
+) -> Draft:
+    message_id, event_id = new_id(), new_id()
+    public_id = encode("msg", message_id)
+    recipient = parse_address(fields["recipient"]["email"])
+    tier = tiers.NUMBERS[fields.get("priority") or (template.tier if template else None) or tiers.DEFAULT]
+    status = "scheduled" if starts else "queued"
+    attachments = fields.get("attachments")
+    row = {
+        "id": message_id,
+        "public_id": public_id,
+        "event_id": event_id,
+        "event_public_id": encode("evt", event_id),
+        "account_id": principal.account_id,
+        "environment": principal.environment,
+        "status": status,
+        "tier": tier,
+        "created_at": now,
+        "starts": starts or now,
+        "scheduled_time": starts,
+        "expires_at": expires,
+        "recipient": recipient.email,
+        "recipient_key": recipient.key,
+        "recipient_domain": recipient.domain,
+        "recipient_name": fields["recipient"].get("name"),
+        "sender": sender,
+        "subject": subject,
+        "html": fields.get("html"),
+        "text": fields.get("text"),
+        "template_id": template.id if template else None,
+        "template_slug": template.slug if template else None,
+        "template_version": template.version if template else None,
+        "template_data": fields.get("template_data"),
+        "locale": fields.get("locale"),
+        "cc": fields.get("cc"),
+        "bcc": fields.get("bcc"),
+        "reply_to": fields.get("reply_to"),
+        "headers": fields.get("headers"),
+        "attachments": attachments,
+        "metadata": fields.get("metadata"),
+        "tags": fields.get("tags"),
+        "sensitive": bool(fields.get("sensitive")),
+        "key_id": principal.key_id,
+        "request_id": request_id,
+        "idempotency_key": idempotency_key,
+    }
+    public = {
+        "message_id": public_id,
+        "status": status,
+        "recipient": recipient.email,
+        "created_at": _instant(now),
+    }
+    if starts:
+        public["scheduled_time"] = _instant(starts)
+    size = sum(len(each["content"]) for each in attachments or ()) * 3 // 4
+    if size > settings.large_message_bytes:
+        public["warnings"] = [
+            {
+                "code": "large_message",
+                "message": f"Attachments decode to {size} bytes; many servers refuse more than 25 MB. "
+                "Host the file and send a signed link instead.",
+            }
+        ]
+    fingerprint = _fingerprint(fields) if idempotency_key else ""
+    return Draft(message_id, row, public, tier, starts is not None, idempotency_key, fingerprint)
+
+
+def _instant(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+
+
+def _fingerprint(fields: dict[str, Any]) -> str:
+    """SHA-256 of the request in canonical form, so that white space and key order do not matter."""
+    return hashlib.sha256(orjson.dumps(fields, option=orjson.OPT_SORT_KEYS)).hexdigest()

@@ -1,0 +1,268 @@
+"""claim, fence, renew, record: how a worker takes messages, may send them, and says what came of it.
+
+Nothing here talks SMTP; nothing here decides a path. Every verb takes many and is one statement.
+"""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from common.domain.outcomes import Outcome
+from common.domain.replies import suppresses
+from sqlalchemy import Connection
+
+from common.config import Settings
+from common.db.session import as_json, rows, run
+from common.domain import retry
+from common.queueing.app import LONGEST_COUNTDOWN
+from common.services import lifecycle
+from common.services.lifecycle import Applied, Change
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A message this worker owns until its lease ends, with everything needed to send it."""
+
+    id: UUID
+    epoch: int
+    row: Any
+
+    @property
+    def attempt(self) -> int:
+        return int(self.row.attempt_no) + 1
+
+
+_CLAIM = """
+WITH due AS (
+  SELECT m.id, EXISTS (SELECT FROM suppressions s WHERE s.account_id = m.account_id
+           AND s.recipient_key = m.recipient_key AND s.scope = 'all'
+           AND (s.expires_at IS NULL OR s.expires_at > now())) AS suppressed
+    FROM messages m
+   WHERE m.id = ANY(%s::uuid[]) AND m.status IN ('accepted', 'deferred') AND m.lease_until IS NULL
+     AND NOT m.held AND m.next_attempt_at <= now() + interval '200 ms'
+     AND (m.expires_at IS NULL OR m.expires_at > now())
+     FOR UPDATE OF m SKIP LOCKED
+), claimed AS (
+  UPDATE messages m SET lease_owner = %s, lease_until = clock_timestamp() + make_interval(secs => %s),
+         lease_epoch = m.lease_epoch + 1, phase = 'connecting'
+    FROM due WHERE due.id = m.id AND NOT due.suppressed
+  RETURNING m.id, m.lease_epoch, m.attempt_no, m.queue_position, m.source_id, m.path, m.tier, m.environment,
+    m.account_id, m.recipient, m.recipient_domain, m.created_at, m.expires_at, m.unknown_count,
+    m.delivery_guarantee
+), started AS (
+  INSERT INTO attempts (message_id, epoch, number, source_id, started_at)
+  SELECT id, lease_epoch, attempt_no + 1, source_id, clock_timestamp() FROM claimed
+)
+SELECT due.id, due.suppressed, k.lease_epoch, k.attempt_no, k.queue_position, k.source_id, k.path, k.tier,
+       k.environment, k.account_id, k.recipient, k.recipient_domain, k.created_at, k.expires_at,
+       k.unknown_count, k.delivery_guarantee,
+       c.sender, c.recipient_name, c.subject, c.html, c.text, c.template_id, c.template_version,
+       c.template_data, c.cc, c.reply_to, c.headers, c.attachments
+  FROM due LEFT JOIN claimed k ON k.id = due.id LEFT JOIN message_contents c ON c.message_id = k.id
+ ORDER BY k.tier, k.queue_position
+"""
+
+
+def claim(connection: Connection, ids: Sequence[UUID], owner: UUID, lease_seconds: float) -> list[Claimed]:
+    """Take the due ones of `ids`, oldest first. What is missing is somebody else's or has moved on.
+
+    An address suppressed since routing ends as `suppressed` here and is not returned.
+    """
+    found = rows(connection, _CLAIM, list(ids), owner, lease_seconds)
+    barred = [Change(r.id, "suppress", data={"stage": "claim"}) for r in found if r.suppressed]
+    lifecycle.apply(connection, barred)
+    return [Claimed(r.id, r.lease_epoch, r) for r in found if not r.suppressed]
+
+
+_FENCE = """
+UPDATE messages m SET phase = 'data', lease_until = clock_timestamp() + make_interval(secs => %s)
+  FROM json_to_recordset(%s) AS x(id uuid, epoch integer)
+ WHERE m.id = x.id AND m.lease_epoch = x.epoch AND m.lease_until IS NOT NULL
+RETURNING m.id
+"""
+
+
+def fence(connection: Connection, leases: Sequence[Claimed], lease_seconds: float) -> set[UUID]:
+    """Mark messages as about to be sent; answers those still owned. No answer, no final dot (lifecycle 3.3)."""
+    wanted = as_json([{"id": lease.id, "epoch": lease.epoch} for lease in leases])
+    return {r.id for r in rows(connection, _FENCE, lease_seconds, wanted)}
+
+
+_RENEW = """
+WITH mine AS (SELECT id FROM messages WHERE lease_until IS NOT NULL AND lease_owner = %s
+                 FOR UPDATE SKIP LOCKED)
+UPDATE messages m SET lease_until = clock_timestamp() + make_interval(secs => %s)
+  FROM mine WHERE m.id = mine.id AND m.lease_until > clock_timestamp()
+RETURNING m.id
+"""
+
+
+def renew(connection: Connection, owner: UUID, lease_seconds: float) -> set[UUID]:
+    """Extend every lease of this process; answers the messages it still owns."""
+    return {r.id for r in rows(connection, _RENEW, owner, lease_seconds)}
+
+
+_RELEASE = """
+WITH x AS (SELECT * FROM json_to_recordset(%s) AS x(id uuid, epoch integer)),
+freed AS (
+  UPDATE messages m SET lease_until = NULL, lease_owner = NULL, phase = 'idle',
+         crash_count = m.crash_count + %s,
+         next_attempt_at = clock_timestamp() + make_interval(secs => %s),
+         ticket_at = clock_timestamp(), ticket_count = 1
+    FROM x WHERE m.id = x.id AND m.lease_epoch = x.epoch AND m.lease_until IS NOT NULL
+  RETURNING m.id, m.lease_epoch)
+UPDATE attempts a SET state = 'abandoned', ended_at = clock_timestamp()
+  FROM freed WHERE a.message_id = freed.id AND a.epoch = freed.lease_epoch
+"""
+
+
+def release(
+    connection: Connection, leases: Sequence[tuple[UUID, int]], *, crashed: bool, delay: float = 0.0
+) -> int:
+    """Give messages back unsent: the attempt is `abandoned` and does not count (T11)."""
+    wanted = as_json([{"id": message_id, "epoch": epoch} for message_id, epoch in leases])
+    return run(connection, _RELEASE, wanted, int(crashed), delay)
+
+
+def record(
+    connection: Connection,
+    settings: Settings,
+    results: Sequence[tuple[Claimed, Outcome]],
+    now: datetime,
+) -> list[tuple[Change, Applied]]:
+    """Write what came of attempts; answers what was applied with its change.
+
+    A result whose lease was lost changes nothing: the sweeper has already called it unknown.
+    """
+    unsent = [(claimed.id, claimed.epoch) for claimed, outcome in results if outcome.kind == "untried"]
+    if unsent:
+        release(connection, unsent, crashed=False, delay=1.0 / settings.time_scale)
+    changes = {
+        claimed.id: _change(settings, claimed, outcome, now)
+        for claimed, outcome in results
+        if outcome.kind != "untried"
+    }
+    applied = lifecycle.apply(connection, list(changes.values()))
+    _complain_in_simulator(connection, [claimed for claimed, _ in results], applied)
+    return [(changes[done.message_id], done) for done in applied]
+
+
+def _change(settings: Settings, claimed: Claimed, outcome: Outcome, now: datetime) -> Change:
+    data = _event_data(claimed, outcome)
+    if outcome.kind == "delivered":
+        return Change(
+            claimed.id,
+            "deliver",
+            claimed.epoch,
+            data,
+            counts=True,
+            attempt_state="delivered",
+            outcome=outcome,
+        )
+    if outcome.kind == "bounced":
+        return _bounce(claimed, outcome, data | {"bounce": {"type": "hard", "reason": outcome.category}})
+    if outcome.kind == "unknown":
+        return unknown_change(settings, claimed.row, claimed.epoch, data, outcome)
+    left = (claimed.row.expires_at - now).total_seconds() if claimed.row.expires_at else None
+    delay = retry.delay_after(claimed.attempt, left if left is None else left * settings.time_scale)
+    if delay is None:
+        return _bounce(claimed, outcome, data | {"bounce": {"type": "soft", "reason": "retries_exhausted"}})
+    wait = retry.with_jitter(delay, random.random()) / settings.time_scale
+    return Change(
+        claimed.id,
+        "defer",
+        claimed.epoch,
+        data,
+        delay=wait,
+        armed=wait <= LONGEST_COUNTDOWN,
+        counts=True,
+        attempt_state="deferred",
+        outcome=outcome,
+    )
+
+
+def _bounce(claimed: Claimed, outcome: Outcome, data: dict[str, Any]) -> Change:
+    hard = data["bounce"]["type"] == "hard"
+    return Change(
+        claimed.id,
+        "bounce",
+        claimed.epoch,
+        data,
+        counts=True,
+        attempt_state="bounced" if hard else "deferred",
+        outcome=outcome,
+        cause=data["bounce"]["reason"],
+        suppress_reason="hard_bounce" if hard and suppresses(outcome.category) else None,
+    )
+
+
+def unknown_change(
+    settings: Settings, row: Any, epoch: int, data: dict[str, Any], outcome: Outcome | None
+) -> Change:
+    """T12: cut after the final dot. `row` has id, unknown_count and delivery_guarantee."""
+    guarantee = row.delivery_guarantee or settings.delivery_guarantee
+    data = data | {"outcome": "unknown"}
+    if guarantee == "at_most_once" or row.unknown_count + 1 >= retry.MAX_UNKNOWN:
+        return Change(
+            row.id,
+            "fail",
+            epoch,
+            data | {"reason": "outcome_unknown"},
+            unknown=True,
+            attempt_state="unknown",
+            outcome=outcome,
+            cause="outcome_unknown",
+        )
+    wait = retry.UNKNOWN_DELAY / settings.time_scale
+    return Change(
+        row.id,
+        "defer",
+        epoch,
+        data,
+        delay=wait,
+        armed=True,
+        unknown=True,
+        attempt_state="unknown",
+        outcome=outcome,
+    )
+
+
+def _event_data(claimed: Claimed, outcome: Outcome) -> dict[str, Any]:
+    return {
+        "attempt": claimed.attempt,
+        "category": outcome.category,
+        "smtp": {
+            "stage": outcome.stage,
+            "code": outcome.code,
+            "enhanced": outcome.enhanced,
+            "reply": outcome.reply,
+            "mx": outcome.mx,
+        },
+    }
+
+
+SIMULATOR = "simulator.sendarix.test"
+
+
+def _complain_in_simulator(
+    connection: Connection, claimed: Sequence[Claimed], applied: Sequence[Applied]
+) -> None:
+    delivered = {done.message_id for done in applied if done.status == "delivered"}
+    complaining = [
+        each.id
+        for each in claimed
+        if each.row.recipient_domain == SIMULATOR
+        and each.row.environment == "test"
+        and each.row.recipient.startswith(("complained@", "complained+"))
+        and each.id in delivered
+    ]
+    lifecycle.apply(
+        connection,
+        [
+            Change(each, "complain", data={"simulated": True}, suppress_reason="complaint")
+            for each in complaining
+        ],
+    )

@@ -1,0 +1,144 @@
+"""What is due and unclaimed: release, arm, sweep, rescue, expire. Any number of processes may run it.
+
+A due row without a working ticket gets one. Every statement skips locked rows, so two schedulers
+share the work instead of repeating it. Never here: queues; the caller publishes what is answered.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from common.config import Settings
+from common.db.session import rows
+from common.domain import retry
+from common.queueing.app import LONGEST_COUNTDOWN
+from common.services import delivery, lifecycle
+from common.services.lifecycle import Applied, Change
+
+BATCH = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A row that needs a ticket: `stage` is routing or delivery; `wait` is seconds until it is due."""
+
+    id: UUID
+    stage: str
+    tier: int
+    path: str
+    wait: float = 0.0
+
+
+_RELEASE = """
+SELECT m.id, m.tier FROM messages m
+ WHERE m.status = 'scheduled' AND m.next_attempt_at <= now() + interval '100 ms' AND m.lease_until IS NULL
+   AND NOT m.held AND (%s::uuid[] IS NULL OR m.id = ANY(%s::uuid[]))
+ ORDER BY m.next_attempt_at LIMIT %s FOR UPDATE SKIP LOCKED
+"""
+
+
+def release_scheduled(connection: Connection, ids: Sequence[UUID] | None = None) -> list[Due]:
+    """scheduled -> queued for what has come due; answers the routing work."""
+    wanted = None if ids is None else list(ids)
+    found = rows(connection, _RELEASE, wanted, wanted, BATCH)
+    done = lifecycle.apply(connection, [Change(row.id, "release", delay=0.0, armed=True) for row in found])
+    return [Due(each.message_id, "routing", each.tier, "") for each in done]
+
+
+_ARM = """
+WITH near AS (
+  SELECT id FROM messages WHERE status IN ('scheduled', 'deferred') AND lease_until IS NULL AND ticket_at IS NULL
+     AND NOT held AND next_attempt_at <= now() + make_interval(secs => %s)
+   ORDER BY next_attempt_at LIMIT %s FOR UPDATE SKIP LOCKED)
+UPDATE messages m SET ticket_at = m.next_attempt_at, ticket_count = 1 FROM near WHERE m.id = near.id
+RETURNING m.id, m.tier, m.path, extract(epoch FROM m.next_attempt_at - clock_timestamp()) AS wait
+"""
+
+
+def arm(connection: Connection) -> list[Due]:
+    """What comes due within a minute and has no countdown yet; answers it with its wait."""
+    found = rows(connection, _ARM, LONGEST_COUNTDOWN, BATCH)
+    return [Due(r.id, "retry", r.tier, r.path or "", max(0.0, float(r.wait))) for r in found]
+
+
+_SWEEP = """
+WITH lost AS (
+  SELECT id FROM messages m
+   WHERE status IN ('queued', 'accepted', 'deferred') AND lease_until IS NULL AND NOT held
+     AND next_attempt_at <= now()
+     AND coalesce(ticket_at, next_attempt_at) <= now() - make_interval(secs =>
+           CASE WHEN (CASE WHEN status = 'queued' THEN 'routing.' ELSE 'delivery.' END || tier) = ANY(%s)
+                THEN 2 ELSE 15 END * power(4, least(ticket_count, 3) - 1))
+   ORDER BY tier, queue_position LIMIT %s FOR UPDATE SKIP LOCKED)
+UPDATE messages m SET ticket_at = clock_timestamp(), ticket_count = least(m.ticket_count + 1, 100)
+  FROM lost WHERE m.id = lost.id
+RETURNING m.id, m.tier, m.path, m.queue_position, m.status
+"""
+
+
+def sweep(connection: Connection, empty: Mapping[tuple[str, int], bool]) -> list[Due]:
+    """Due rows whose ticket seems lost, in tier and queue order.
+
+    `empty` tells for (stage, tier) whether its queue holds nothing: then two seconds are enough,
+    otherwise the backlog gets time (15 s, 1 min, 4 min) before a second ticket is left.
+    """
+    drained = [f"{stage}.{tier}" for (stage, tier), is_empty in empty.items() if is_empty]
+    found = sorted(rows(connection, _SWEEP, drained, BATCH), key=lambda r: (r.tier, r.queue_position))
+    return [Due(r.id, "routing" if r.status == "queued" else "delivery", r.tier, r.path or "") for r in found]
+
+
+_EXPIRED_LEASES = """
+SELECT id, lease_epoch, phase, tier, path, unknown_count, crash_count, attempt_no, delivery_guarantee
+  FROM messages WHERE lease_until < now() ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED
+"""
+
+
+def rescue(connection: Connection, settings: Settings) -> tuple[list[Due], list[Applied]]:
+    """Take back expired leases: before the dot they go again (T11), after it they are unknown (T12)."""
+    found = rows(connection, _EXPIRED_LEASES, BATCH)
+    changes, freed, due = [], [], []
+    for row in found:
+        if row.phase == "data":
+            data = {"attempt": row.attempt_no + 1, "reason": "worker_lost_after_data"}
+            changes.append(delivery.unknown_change(settings, row, row.lease_epoch, data, None))
+        elif row.crash_count + 1 >= retry.MAX_CRASHES:
+            data = {"attempt": row.attempt_no + 1, "reason": "crash_budget"}
+            changes.append(
+                Change(row.id, "fail", row.lease_epoch, data, attempt_state="abandoned", cause="crash_budget")
+            )
+        else:
+            freed.append((row.id, row.lease_epoch))
+            due.append(Due(row.id, "delivery", row.tier, row.path or ""))
+    if freed:
+        delivery.release(connection, freed, crashed=True)
+    applied = lifecycle.apply(connection, changes)
+    retries = {change.message_id: change for change in changes if change.transition == "defer"}
+    due += [
+        Due(done.message_id, "retry", done.tier, done.path or "", retries[done.message_id].delay or 0.0)
+        for done in applied
+        if done.message_id in retries
+    ]
+    return due, applied
+
+
+_EXPIRE = """
+SELECT id FROM messages WHERE expires_at <= now() AND lease_until IS NULL
+   AND status IN ('scheduled', 'queued', 'accepted', 'deferred')
+ ORDER BY expires_at LIMIT %s FOR UPDATE SKIP LOCKED
+"""
+
+
+def expire(connection: Connection) -> list[Applied]:
+    """T6: end what outlived its ttl."""
+    found = rows(connection, _EXPIRE, BATCH)
+    return lifecycle.apply(connection, [Change(row.id, "expire", data={"reason": "ttl"}) for row in found])
+
+
+_FORGET = "DELETE FROM idempotency_keys WHERE created_at < now() - make_interval(hours => %s)"
+
+
+def forget_idempotency_keys(connection: Connection, settings: Settings) -> int:
+    """Remove keys older than their window; answers how many."""
+    return connection.exec_driver_sql(_FORGET, (settings.idempotency_hours,)).rowcount

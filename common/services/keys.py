@@ -1,0 +1,229 @@
+"""API keys: make, prove, revoke. A secret is seen once and kept only as HMAC-SHA-256 with a pepper.
+
+Never here: HTTP. What a key may do is `domain/principals.py`.
+"""
+
+import hmac
+import os
+import re
+import secrets
+import threading
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from common import clock
+from common.config import Settings, current_settings
+from common.db.session import rows, run, transaction
+from common.domain.errors import FieldError, InvalidFields, Unauthenticated
+from common.domain.ids import new_id
+from common.domain.principals import SCOPES, Principal
+
+CACHE_SECONDS = 5.0
+CACHE_SIZE = 4096
+_BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_TOKEN = re.compile(r"sk_(live|test)_sdx_([0-9A-Za-z]{8})([0-9A-Za-z]{40})([0-9A-Za-z]{6})\Z")
+_NOBODY = bytes(32)
+
+_FIND = """
+SELECT k.id, k.account_id, k.environment, k.secret_hash, k.scopes, k.sender_domains, k.templates, k.cidrs,
+       coalesce(k.default_sender, a.default_sender) AS default_sender,
+       coalesce(k.requests_per_minute, a.requests_per_minute) AS requests_per_minute,
+       k.require_idempotency, a.paused_at IS NOT NULL AS paused, k.expires_at
+  FROM api_keys k JOIN accounts a ON a.id = k.account_id
+ WHERE k.kid = %s AND k.revoked_at IS NULL
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class NewKey:
+    """A key just made. `token` is shown once and stored nowhere."""
+
+    id: UUID
+    kid: str
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    until: float
+    secret_hash: bytes
+    principal: Principal
+
+
+_cache: dict[str, _Known] = {}
+_cache_lock = threading.Lock()
+_used: dict[UUID, str] = {}
+
+
+def _checksum(body: str) -> str:
+    number, text = zlib.crc32(body.encode()), ""
+    for _ in range(6):
+        number, rest = divmod(number, 62)
+        text = _BASE62[rest] + text
+    return text
+
+
+def _random(length: int) -> str:
+    return "".join(secrets.choice(_BASE62) for _ in range(length))
+
+
+@lru_cache(maxsize=4)
+def _pepper(configured: str, home: Path) -> bytes:
+    if configured:
+        return configured.encode()
+    path = home / "secrets" / "pepper"
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    draft = path.with_name(f"pepper.{os.getpid()}.{_random(6)}")
+    if not path.exists():
+        draft.touch(mode=0o600)
+        draft.write_text(secrets.token_hex(32))
+        try:  # a hard link, so that of two processes that start together only one wins, with a whole file
+            os.link(draft, path)
+        except FileExistsError:
+            pass
+        draft.unlink()
+    return path.read_text().strip().encode()
+
+
+def server_secret(settings: Settings | None = None) -> bytes:
+    """The pepper of this installation, from the setting or from the home folder (made at the first use)."""
+    settings = settings or current_settings()
+    return _pepper(settings.key_pepper, settings.home_path)
+
+
+def _hash(secret: str) -> bytes:
+    return hmac.digest(server_secret(), secret.encode(), "sha256")
+
+
+def looks_like_key(token: str) -> bool:
+    """Whether the form and the checksum are right; no secret is looked up."""
+    found = _TOKEN.match(token)
+    return bool(found) and _checksum(token[:-6]) == token[-6:]
+
+
+def authenticate(token: str, ip: str) -> Principal:
+    """The principal of `token`, from this process's memory (5 s) or from the database.
+
+    Raises Unauthenticated (invalid_api_key, expired_api_key).
+    """
+    found = _TOKEN.match(token)
+    if found is None or _checksum(token[:-6]) != found[4]:
+        raise Unauthenticated("This is not a Sendarix API key: check that it was copied whole.")
+    kid, given = found[2], _hash(found[3])
+    known = _cache.get(kid)
+    if known is None or known.until <= clock.monotonic():
+        known = _look_up(kid)
+    if not hmac.compare_digest(known.secret_hash if known else _NOBODY, given) or known is None:
+        raise Unauthenticated("The API key is unknown or revoked.")
+    principal = known.principal
+    if principal.environment != found[1]:
+        raise Unauthenticated("The API key is unknown or revoked.")
+    if principal.expires_at is not None and principal.expires_at <= clock.now():
+        raise Unauthenticated("The API key has expired.", code="expired_api_key")
+    _used[principal.key_id] = ip
+    return principal
+
+
+def _look_up(kid: str) -> _Known | None:
+    with transaction() as connection:
+        found = rows(connection, _FIND, kid)
+    with _cache_lock:
+        _cache.pop(kid, None)
+        if not found:
+            return None
+        while len(_cache) >= CACHE_SIZE:
+            _cache.pop(next(iter(_cache)))
+        known = _Known(clock.monotonic() + CACHE_SECONDS, bytes(found[0].secret_hash), _principal(found[0]))
+        _cache[kid] = known
+    return known
+
+
+def _principal(row: Any) -> Principal:
+    limit = row.requests_per_minute
+    return Principal(
+        key_id=row.id,
+        account_id=row.account_id,
+        environment=row.environment,
+        scopes=frozenset(row.scopes),
+        sender_domains=None if row.sender_domains is None else frozenset(row.sender_domains),
+        templates=None if row.templates is None else frozenset(row.templates),
+        cidrs=None if row.cidrs is None else tuple(row.cidrs),
+        default_sender=row.default_sender,
+        requests_per_minute=current_settings().rate_limit_per_minute if limit is None else limit,
+        require_idempotency=row.require_idempotency,
+        paused=row.paused,
+        expires_at=row.expires_at,
+    )
+
+
+def forget() -> None:
+    """Empty this process's memory of keys."""
+    with _cache_lock:
+        _cache.clear()
+
+
+def create(
+    connection: Connection,
+    account_id: UUID,
+    *,
+    environment: str,
+    scopes: Sequence[str],
+    name: str = "",
+    default_sender: str | None = None,
+    requests_per_minute: int | None = None,
+    expires_at: datetime | None = None,
+) -> NewKey:
+    """A new key. Raises InvalidFields for an unknown scope."""
+    unknown = sorted(set(scopes) - set(SCOPES))
+    if unknown:
+        raise InvalidFields([FieldError("scopes", "not_in_enum", f"has no scope {each}") for each in unknown])
+    kid, secret, key_id = _random(8), _random(40), new_id()
+    body = f"sk_{environment}_sdx_{kid}{secret}"
+    run(
+        connection,
+        "INSERT INTO api_keys (id, account_id, kid, secret_hash, name, environment, scopes, default_sender,"
+        " requests_per_minute, expires_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+        key_id, account_id, kid, _hash(secret), name, environment, list(scopes), default_sender,
+        requests_per_minute, expires_at,
+    )  # fmt: skip
+    return NewKey(key_id, kid, body + _checksum(body))
+
+
+def revoke(connection: Connection, kid: str, *, now: datetime) -> bool:
+    """Revoke the key with this public part; in force everywhere within 5 s. False when it was not alive."""
+    touched = run(connection, "UPDATE api_keys SET revoked_at = %s WHERE kid = %s AND revoked_at IS NULL", now, kid)
+    _cache.pop(kid, None)
+    return touched > 0
+
+
+def is_alive(connection: Connection, token: str) -> bool:
+    """Whether exactly this token is stored and not revoked; for the quickstart's kept keys."""
+    found = _TOKEN.match(token)
+    if found is None:
+        return False
+    known = rows(connection, _FIND, found[2])
+    return bool(known) and hmac.compare_digest(bytes(known[0].secret_hash), _hash(found[3]))
+
+
+def note_usage(now: datetime) -> None:
+    """Write when and from where keys were last used; called once a minute, off the request path."""
+    used = [(_used.pop(key_id), key_id) for key_id in list(_used)]
+    if not used:
+        return
+    with transaction() as connection:
+        for ip, key_id in used:
+            run(
+                connection,
+                "UPDATE api_keys SET last_used_at = %s, last_used_ip = %s WHERE id = %s",
+                now,
+                ip,
+                key_id,
+            )

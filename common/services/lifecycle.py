@@ -1,0 +1,189 @@
+"""The only writer of a message's status: apply(connection, changes), a batch at a time, one statement.
+
+Each change is a compare-and-set on status, lease and epoch; what does not match is left alone and
+not returned. Status, event, closed attempt, dead letter, suppression and webhook deliveries are
+written together. Never here: deciding which change is due.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from common.domain.outcomes import Outcome
+from sqlalchemy import Connection
+
+from common.db.session import as_json, rows
+from common.domain.events import API_VERSION
+from common.domain.ids import encode, new_id
+from common.domain.lifecycle import DEAD, ENDED, TRANSITIONS
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One message to move. `epoch` is required by leased transitions and forbidden to the others.
+
+    `delay` is seconds from now to the next attempt; `armed` says that a ticket with that countdown
+    is being left. `data` joins the event. `attempt_state` closes the attempt of this epoch.
+    """
+
+    message_id: UUID
+    transition: str
+    epoch: int | None = None
+    data: dict[str, Any] = field(default_factory=dict)
+    delay: float | None = None
+    armed: bool = False
+    counts: bool = False
+    unknown: bool = False
+    source_id: UUID | None = None
+    path: str | None = None
+    attempt_state: str | None = None
+    outcome: Outcome | None = None
+    cause: str | None = None
+    suppress_reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """A change that happened: the message, its status and tier, and the webhook deliveries it left."""
+
+    message_id: UUID
+    status: str
+    tier: int
+    path: str | None
+    deliveries: tuple[UUID, ...]
+
+
+_APPLY = """
+WITH x AS MATERIALIZED (
+  SELECT * FROM json_to_recordset(%s) AS x(
+    id uuid, public_id text, event_id uuid, event_public_id text, origins text[], epoch integer, to_status text, event text, data jsonb, delay double precision,
+    armed boolean, counts boolean, unknown boolean, source_id uuid, path text, ended boolean,
+    attempt_state text, stage text, code smallint, enhanced text, reply text, category text, mx text,
+    ip text, tls text, transcript jsonb, delivery jsonb, cause text, suppress_reason text)
+), moved AS (
+  UPDATE messages m SET
+    status = x.to_status,
+    updated_at = clock_timestamp(),
+    event_seq = m.event_seq + (x.event IS NOT NULL)::integer,
+    next_attempt_at = CASE WHEN x.delay IS NULL THEN m.next_attempt_at
+                           ELSE clock_timestamp() + make_interval(secs => x.delay) END,
+    ticket_at = CASE WHEN x.delay IS NULL THEN m.ticket_at
+                     WHEN x.armed THEN clock_timestamp() + make_interval(secs => x.delay) END,
+    ticket_count = CASE WHEN x.delay IS NULL THEN m.ticket_count ELSE 1 END,
+    attempt_no = m.attempt_no + coalesce(x.counts, false)::integer,
+    unknown_count = m.unknown_count + coalesce(x.unknown, false)::integer,
+    lease_until = NULL, lease_owner = NULL, phase = 'idle',
+    source_id = coalesce(x.source_id, m.source_id),
+    path = coalesce(x.path, m.path),
+    accepted_at = CASE WHEN x.to_status = 'accepted' THEN clock_timestamp() ELSE m.accepted_at END,
+    delivered_at = CASE WHEN x.to_status = 'delivered' THEN clock_timestamp() ELSE m.delivered_at END,
+    ended_at = CASE WHEN x.ended THEN clock_timestamp() END,
+    delivery = coalesce(x.delivery, m.delivery)
+  FROM x
+  WHERE m.id = x.id AND m.status = ANY(x.origins)
+    AND CASE WHEN x.epoch IS NULL THEN m.lease_until IS NULL
+             ELSE m.lease_epoch = x.epoch AND m.lease_until IS NOT NULL END
+  RETURNING m.id, m.account_id, m.environment, m.event_seq, m.status, m.tier, m.path, m.recipient,
+    m.recipient_key, m.attempt_no, m.next_attempt_at, m.updated_at
+), told AS (
+  INSERT INTO events (id, message_id, account_id, seq, type, timestamp, data)
+  SELECT x.event_id, d.id, d.account_id, d.event_seq, x.event, d.updated_at,
+         jsonb_build_object('recipient', d.recipient, 'status', d.status, 'environment', d.environment)
+         || CASE WHEN d.status = 'deferred' THEN jsonb_build_object('next_attempt_at',
+              to_char(d.next_attempt_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')) ELSE '{}' END
+         || coalesce(x.data, '{}')
+    FROM moved d JOIN x ON x.id = d.id WHERE x.event IS NOT NULL
+  RETURNING id, message_id, account_id, seq, type, timestamp, data
+), fanned AS (
+  INSERT INTO webhook_deliveries (id, webhook_id, account_id, event_id, message_id, seq, type, payload,
+                                  next_attempt_at, ticket_at, created_at)
+  SELECT uuidv7(), w.id, t.account_id, t.id, t.message_id, t.seq, t.type,
+         json_build_object('id', x.event_public_id, 'type', t.type, 'timestamp',
+           to_char(t.timestamp AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
+           'api_version', %s::text, 'environment', t.data ->> 'environment',
+           'data', jsonb_build_object('message_id', x.public_id, 'seq', t.seq, 'tags', c.tags,
+                                      'metadata', c.metadata) || t.data)::text,
+         t.timestamp, t.timestamp, t.timestamp
+    FROM told t JOIN x ON x.id = t.message_id JOIN webhooks w ON w.account_id = t.account_id AND w.environment = t.data ->> 'environment'
+         AND w.state = 'enabled' AND (w.event_types IS NULL OR t.type = ANY(w.event_types))
+    JOIN message_contents c ON c.message_id = t.message_id
+  RETURNING id, message_id
+), closed AS (
+  UPDATE attempts a SET state = x.attempt_state, ended_at = clock_timestamp(), stage = x.stage, code = x.code,
+    enhanced = x.enhanced, reply = x.reply, category = x.category, mx = x.mx, ip = x.ip, tls = x.tls,
+    transcript = x.transcript
+  FROM moved d JOIN x ON x.id = d.id
+  WHERE a.message_id = d.id AND a.epoch = x.epoch AND x.attempt_state IS NOT NULL
+), buried AS (
+  INSERT INTO dead_letters (message_id, account_id, cause, detail)
+  SELECT d.id, d.account_id, x.cause, x.reply FROM moved d JOIN x ON x.id = d.id WHERE x.cause IS NOT NULL
+  ON CONFLICT (message_id) DO NOTHING
+), listed AS (
+  INSERT INTO suppressions (id, account_id, recipient, recipient_key, reason, source_message_id)
+  SELECT DISTINCT ON (d.account_id, d.recipient_key)
+         uuidv7(), d.account_id, d.recipient, d.recipient_key, x.suppress_reason, d.id
+    FROM moved d JOIN x ON x.id = d.id WHERE x.suppress_reason IS NOT NULL
+  ON CONFLICT (account_id, recipient_key, scope) DO NOTHING
+)
+SELECT d.id, d.status, d.tier, d.path,
+       (SELECT array_agg(f.id) FROM fanned f WHERE f.message_id = d.id) AS deliveries
+  FROM moved d
+"""
+
+
+def apply(connection: Connection, changes: Sequence[Change]) -> list[Applied]:
+    """Move every message whose state still allows it; answer those that moved."""
+    if not changes:
+        return []
+    found = rows(connection, _APPLY, as_json([_row(change) for change in changes]), API_VERSION)
+    return [Applied(r.id, r.status, r.tier, r.path, tuple(r.deliveries or ())) for r in found]
+
+
+def _row(change: Change) -> dict[str, Any]:
+    arrow = TRANSITIONS[change.transition]
+    if arrow.leased != (change.epoch is not None):
+        raise ValueError(f"transition {change.transition} and a lease do not fit")
+    event_id = new_id()
+    row: dict[str, Any] = {
+        "id": change.message_id,
+        "public_id": encode("msg", change.message_id),
+        "event_id": event_id,
+        "event_public_id": encode("evt", event_id),
+        "origins": arrow.origins,
+        "epoch": change.epoch,
+        "to_status": arrow.to,
+        "event": arrow.event,
+        "data": change.data,
+        "delay": change.delay,
+        "armed": change.armed,
+        "counts": change.counts,
+        "unknown": change.unknown,
+        "source_id": change.source_id,
+        "path": change.path,
+        "ended": arrow.to in ENDED,
+        "attempt_state": change.attempt_state,
+        "suppress_reason": change.suppress_reason,
+        "cause": change.cause if arrow.to in DEAD else None,
+    }
+    if change.outcome is not None:
+        row |= _outcome_columns(change.outcome, arrow.to == "delivered")
+    return row
+
+
+def _outcome_columns(outcome: Outcome, delivered: bool) -> dict[str, Any]:
+    columns: dict[str, Any] = {
+        "stage": outcome.stage,
+        "code": outcome.code,
+        "enhanced": outcome.enhanced,
+        "reply": outcome.reply,
+        "category": outcome.category,
+        "mx": outcome.mx,
+        "ip": outcome.ip,
+        "tls": outcome.tls,
+        "transcript": outcome.transcript,
+    }
+    if delivered:
+        names = ("mx", "ip", "tls", "code", "enhanced", "reply")
+        columns["delivery"] = {name: columns[name] for name in names}
+    return columns
