@@ -135,7 +135,7 @@ class Limiter:
             except (RedisError, OSError):
                 self._open_until = clock.monotonic() + BREAKER_SECONDS
         share = math.ceil(limit / self._processes)
-        return self._local.take(name, share, cost, math.ceil(clock.now().timestamp()))
+        return self._local.take(name, share, cost, int(clock.now().timestamp()))
 
     def _run(self, name: str, limit: int, cost: int) -> Any:
         if not self._sha:

@@ -205,7 +205,7 @@ class Committer:
     def _commit(self, together: list[_Waiting]) -> None:
         first, repeated = _first_of_each_key(together)
         with self._engine.begin() as connection:
-            written = _insert(connection, self._settings, first)
+            written = write(connection, self._settings, [waiting.draft for waiting in first])
             missing = [waiting for waiting in first if waiting.draft.id not in written] + repeated
             recalled = _recall(connection, missing) if missing else {}
         _leave_tickets([waiting.draft for waiting in first if waiting.draft.id in written], written)
@@ -248,17 +248,21 @@ def _first_of_each_key(together: list[_Waiting]) -> tuple[list[_Waiting], list[_
     return first, repeated
 
 
-def _insert(connection: Connection, settings: Settings, first: Sequence[_Waiting]) -> dict[UUID, list[UUID]]:
+def write(connection: Connection, settings: Settings, drafts: Sequence[Draft]) -> dict[UUID, list[UUID]]:
+    """Write drafts in the caller's transaction; answers the written ones with their webhook deliveries.
+
+    A draft whose Idempotency-Key was taken before is not written and not answered.
+    """
     parameter = []
-    for order, waiting in enumerate(first):
-        row = waiting.draft.row
+    for order, draft in enumerate(drafts):
+        row = draft.row
         row["ord"] = order
-        if waiting.draft.idempotency_key is not None:
+        if draft.idempotency_key is not None:
             row |= {
                 "route": ROUTE,
-                "fingerprint": waiting.draft.fingerprint,
-                "answer_status": waiting.status,
-                "answer": waiting.body.decode(),
+                "fingerprint": draft.fingerprint,
+                "answer_status": settings.accept_status,
+                "answer": orjson.dumps(draft.public).decode(),
             }
         parameter.append(row)
     found = rows(connection, _ACCEPT, as_json(parameter), settings.idempotency_hours, API_VERSION)

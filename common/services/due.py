@@ -142,3 +142,14 @@ _FORGET = "DELETE FROM idempotency_keys WHERE created_at < now() - make_interval
 def forget_idempotency_keys(connection: Connection, settings: Settings) -> int:
     """Remove keys older than their window; answers how many."""
     return connection.exec_driver_sql(_FORGET, (settings.idempotency_hours,)).rowcount
+
+
+_READY = """
+SELECT id, tier, path FROM messages WHERE id = ANY(%s::uuid[]) AND status = 'deferred' AND lease_until IS NULL
+   AND NOT held AND next_attempt_at <= now() + interval '200 ms' ORDER BY tier, queue_position
+"""
+
+
+def ready(connection: Connection, ids: Sequence[UUID]) -> list[Due]:
+    """The deferred ones of `ids` that are due now."""
+    return [Due(r.id, "delivery", r.tier, r.path or "") for r in rows(connection, _READY, list(ids))]

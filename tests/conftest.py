@@ -1,0 +1,49 @@
+"""One PostgreSQL and one Redis per run, real ones; a clean database per test that asks for it."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from common import config
+from common.db import session
+from deploy.engines import Engines
+
+
+@pytest.fixture(scope="session")
+def engines() -> Iterator[Engines]:
+    with tempfile.TemporaryDirectory(prefix="sdx-") as folder:
+        os.chmod(folder, 0o755)
+        found = Engines(Path(folder) / "home")
+        found.start()
+        os.environ["SENDARIX_HOME"] = str(Path(folder) / "home")
+        os.environ["SENDARIX_DATABASE_URL"] = found.database_url
+        os.environ["SENDARIX_REDIS_URL"] = found.redis_url
+        config.current_settings.cache_clear()
+        session.migrate()
+        yield found
+        session.close()
+        found.stop()
+
+
+@pytest.fixture(scope="session")
+def database_url(engines: Engines) -> str:
+    return engines.database_url
+
+
+@pytest.fixture(scope="session")
+def redis_url(engines: Engines) -> str:
+    return engines.redis_url
+
+
+@pytest.fixture
+def database(engines: Engines) -> Iterator[None]:
+    """An empty schema; every row a test leaves is gone afterwards."""
+    yield
+    with session.transaction() as connection:
+        names = [row[0] for row in connection.exec_driver_sql(
+            "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version'"
+        )]
+        connection.exec_driver_sql(f"TRUNCATE {', '.join(names)} CASCADE")

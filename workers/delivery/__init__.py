@@ -1,0 +1,1 @@
+"""Delivery: claim, converse over SMTP, record."""

@@ -1,0 +1,1 @@
+"""Routing: queued messages get a way out. Pure database work."""

@@ -1,0 +1,1 @@
+"""The scheduler: arming, sweeping, rescuing and the timetable, under one advisory lock."""

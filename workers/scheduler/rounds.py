@@ -1,0 +1,66 @@
+"""One round of the scheduler: rescue, expire, release, arm, sweep; each in its own transaction."""
+
+from collections.abc import Callable
+from typing import Any
+
+import redis
+import structlog
+from sqlalchemy import Engine
+
+from common.config import Settings
+from common.queueing.queues import DELIVERY, ROUTING
+from common.services import due, tickets, webhooks
+from common.services.lifecycle import Applied
+
+log = structlog.get_logger()
+
+
+class Rounds:
+    """Owns what a round needs: settings, the engine and a look at the length of the queues."""
+
+    def __init__(self, settings: Settings, engine: Engine) -> None:
+        self._settings, self._engine = settings, engine
+        self._redis: redis.Redis | None = None
+        if settings.redis_url:
+            self._redis = redis.Redis.from_url(settings.redis_url, socket_timeout=0.5, socket_connect_timeout=0.5)
+
+    def run(self) -> None:
+        """Everything that is due now gets a working ticket."""
+        if self._settings.calibration_fault == "no_sweeper":
+            return
+        with self._engine.begin() as connection:
+            found, applied = due.rescue(connection, self._settings)
+        self._leave(found, applied)
+        with self._engine.begin() as connection:
+            applied = due.expire(connection)
+        self._leave([], applied)
+        self._step(lambda connection: due.release_scheduled(connection))
+        self._step(due.arm)
+        empty = self._empty_queues()
+        self._step(lambda connection: due.sweep(connection, empty))
+        with self._engine.begin() as connection:
+            late = webhooks.sweep(connection)
+        webhooks.leave(late)
+
+    def _step(self, verb: Callable[[Any], list[due.Due]]) -> None:
+        with self._engine.begin() as connection:
+            found = verb(connection)
+        self._leave(found, [])
+
+    def _leave(self, found: list[due.Due], applied: list[Applied]) -> None:
+        tickets.leave(found)
+        tickets.leave_webhooks(applied)
+
+    def _empty_queues(self) -> dict[tuple[str, int], bool]:
+        stages = (("routing", ROUTING), ("delivery", DELIVERY))
+        keys = [((stage, tier), name) for stage, names in stages for tier, name in enumerate(names)]
+        if self._redis is None:
+            return {key: False for key, _ in keys}
+        try:
+            pipeline = self._redis.pipeline(transaction=False)
+            for _, name in keys:
+                pipeline.llen(name)
+            lengths = pipeline.execute()
+        except redis.RedisError:
+            return {key: False for key, _ in keys}
+        return {key: length == 0 for (key, _), length in zip(keys, lengths, strict=True)}

@@ -1,0 +1,51 @@
+"""The Celery app object, the task decorator and the process's start and stop. Never a task's work."""
+
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+from celery import signals
+
+from common.config import current_settings
+from common.db import session
+from common.queueing.app import make_celery
+from common.telemetry import configure_logging
+
+log = structlog.get_logger()
+
+app = make_celery()
+
+OWNER = uuid.uuid4()
+"""This process in `messages.lease_owner`."""
+
+
+def task(name: str) -> Callable[[Callable[[list[uuid.UUID]], None]], Any]:
+    """Bind a function of ids to a name of queueing/tasks.py.
+
+    A task never raises for a message's sake. A surprise is logged and the ticket acknowledged: the
+    rows are still due, and the sweep leaves another.
+    """
+
+    def bind(function: Callable[[list[uuid.UUID]], None]) -> Any:
+        def run(ids: list[str] | None = None, **_: Any) -> None:
+            try:
+                function([uuid.UUID(text) for text in ids or ()])
+            except Exception:
+                log.exception("task_failed", task=name, ids=len(ids or ()))
+
+        run.__name__ = function.__name__
+        run.__doc__ = function.__doc__
+        return app.task(name=name, shared=False)(run)
+
+    return bind
+
+
+@signals.setup_logging.connect  # type: ignore[untyped-decorator]
+def _configure_logging(**_: Any) -> None:
+    configure_logging(current_settings())
+
+
+@signals.worker_shutdown.connect  # type: ignore[untyped-decorator]
+def _close(**_: Any) -> None:
+    session.close()

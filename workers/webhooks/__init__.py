@@ -1,0 +1,1 @@
+"""Webhooks: claim, post, record."""
