@@ -43,9 +43,7 @@ def _dumps(value: Any, **_: Any) -> str:
 def setup(settings: Settings) -> None:
     """Configure structlog for this process: JSON lines, or colours on a terminal. On stderr."""
     console = settings.log_format == "console" or (settings.log_format == "auto" and sys.stderr.isatty())
-    renderer: Any = (
-        structlog.dev.ConsoleRenderer() if console else structlog.processors.JSONRenderer(serializer=_dumps)
-    )
+    renderer: Any = structlog.dev.ConsoleRenderer() if console else structlog.processors.JSONRenderer(serializer=_dumps)
     processors: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,

@@ -32,6 +32,7 @@ def make_engine(url: str | None = None, **options: Any) -> Engine:
         json_deserializer=orjson.loads,
         pool_size=options.pop("pool_size", 10),
         max_overflow=options.pop("max_overflow", 20),
+        hide_parameters=True,  # they hold one-time codes and addresses, and errors are logged
         pool_timeout=5,
         pool_recycle=1800,
         connect_args={"connect_timeout": 5, "application_name": "sendarix", "prepare_threshold": 3}

@@ -21,7 +21,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from common import clock
 from common.config import Settings, current_settings
 from common.db.session import as_json, make_engine, rows
-from common.domain.errors import DomainError, Forbidden, InFlight, KeyReused, Unavailable
+from common.domain.errors import DomainError, Forbidden, InFlight, InvalidRequest, KeyReused, Unavailable
 from common.domain.events import API_VERSION
 from common.domain.principals import Principal
 from common.queueing import publisher, queues, tasks
@@ -200,7 +200,8 @@ class Committer:
         elif type(error.orig).__name__ in ("LockNotAvailable", "QueryCanceled"):
             _fail(together, InFlight("The first request with this key is still running.", retry_after=1))
         else:
-            raise error
+            log.error("accept_refused_by_database", error=type(error.orig).__name__)
+            _fail(together, InvalidRequest("The request holds a value that cannot be stored, such as a NUL."))
 
     def _commit(self, together: list[_Waiting]) -> None:
         first, repeated = _first_of_each_key(together)

@@ -30,9 +30,7 @@ def find(
 ) -> tuple[list[dict[str, Any]], bool, Position | None]:
     """Dead letters of this environment, newest first. (data, has_more, next position)"""
     moment, last = before or (None, None)
-    found = rows(
-        connection, _FIND, principal.account_id, principal.environment, moment, moment, last, limit + 1
-    )
+    found = rows(connection, _FIND, principal.account_id, principal.environment, moment, moment, last, limit + 1)
     data = [
         {
             "message_id": encode("msg", row.message_id),
