@@ -3,11 +3,8 @@
 import signal
 import subprocess
 import time
-from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]
-
-_LOG_LIMIT = 10_000_000
 
 
 class Daemon:
@@ -57,19 +54,3 @@ def running(process: psutil.Process) -> bool:
         return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
-
-
-def rotate_log(path: Path) -> None:
-    """Move a log that has grown past its limit aside; one older copy is kept."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.exists() and path.stat().st_size > _LOG_LIMIT:
-        path.replace(path.with_suffix(".log.1"))
-
-
-def log_tail(path: Path, lines: int = 12) -> str:
-    """The last lines of a log, for an error message."""
-    if not path.exists():
-        return ""
-    with path.open("rb") as log:
-        log.seek(max(0, path.stat().st_size - 8192))
-        return "\n".join(log.read().decode(errors="replace").splitlines()[-lines:])

@@ -143,7 +143,9 @@ def socket_folder(preferred: Path, identity: Identity) -> Path:
     """
     plain = _PLAIN_PATH.fullmatch(str(preferred)) is not None
     folder = preferred if plain and len(str(preferred)) <= _LONGEST_SOCKET_FOLDER else _short_folder(preferred)
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(folder.parent, 0o711 if identity.switch else 0o700)
+    if identity.switch and folder == preferred:
+        folder.parent.chmod(folder.parent.stat().st_mode | 0o011)
     try:
         folder.mkdir(mode=0o700)
         identity.own(folder)

@@ -13,7 +13,7 @@ from urllib.parse import quote
 import psutil  # type: ignore[import-untyped]
 import psycopg
 
-from deploy.daemon import Daemon, log_tail, rotate_log, running
+from deploy.daemon import Daemon, running
 from deploy.identity import (
     data_place,
     find_identity,
@@ -23,6 +23,7 @@ from deploy.identity import (
     socket_folder,
 )
 from deploy.locator import EngineError, postgres_folder
+from deploy.logs import log_tail, rotate_log
 
 DATABASE = "sendarix"
 START_SECONDS = 120.0

@@ -9,10 +9,13 @@ from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
-from deploy.daemon import Daemon, log_tail, rotate_log
+from deploy.daemon import Daemon
 from deploy.identity import Identity, forget_socket_folder, make_folder, socket_folder
 from deploy.locator import EngineError, valkey_binary
+from deploy.logs import log_tail, rotate_log
 
 START_SECONDS = 120.0
 _SETTINGS = (
@@ -111,7 +114,13 @@ class Valkey:
 
     def _server_pid(self) -> int | None:
         """The pid the server on the socket reports, or None while it does not answer (or still loads)."""
-        client = redis.Redis(unix_socket_path=str(self._socket), socket_timeout=2, socket_connect_timeout=2)
+        # The library would spend seconds on retries of its own; the caller's loop is the retry.
+        client = redis.Redis(
+            unix_socket_path=str(self._socket),
+            socket_timeout=2,
+            socket_connect_timeout=2,
+            retry=Retry(NoBackoff(), 0),
+        )
         try:
             client.ping()
             return int(client.info("server")["process_id"])
