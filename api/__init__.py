@@ -1,0 +1,77 @@
+"""HTTP in, JSON out. create_app builds the application; importing does no work.
+
+Never here: workers, models, queues, the internet.
+"""
+
+import re
+from typing import Any
+
+import orjson
+from flask import Flask, Response, g, request
+from flask.json.provider import JSONProvider
+
+from api import errors, pages, ratelimit, v1
+from api.auth import authenticate, caller_ip
+from common.config import Settings, current_settings
+from common.domain.errors import DomainError
+from common.domain.events import API_VERSION
+from common.domain.ids import encode, new_id
+from common.limits import Limiter
+
+_SAFE_ID = re.compile(r"[A-Za-z0-9._:+/=@-]{1,128}\Z")
+
+
+class OrjsonProvider(JSONProvider):
+    """Flask's JSON through orjson."""
+
+    def dumps(self, obj: Any, **_: Any) -> str:
+        return orjson.dumps(obj, default=str).decode()
+
+    def loads(self, s: str | bytes, **_: Any) -> Any:
+        return orjson.loads(s)
+
+
+def create_app(settings: Settings | None = None) -> Flask:
+    """The application with every route. Touches neither PostgreSQL nor Redis until a request comes."""
+    settings = settings or current_settings()
+    app = Flask("api", root_path=errors.__file__.rpartition("/")[0], static_folder="static")
+    app.json = OrjsonProvider(app)
+    app.config.update(
+        MAX_BODY_BYTES=settings.max_body_bytes,
+        PROVIDE_AUTOMATIC_OPTIONS=False,
+        TRAP_HTTP_EXCEPTIONS=False,
+    )
+    app.url_map.merge_slashes = False
+    app.extensions["limiter"] = Limiter(settings)
+    app.extensions["settings"] = settings
+    errors.install(app)
+    app.before_request(_begin)
+    app.after_request(_finish)
+    for blueprint in v1.BLUEPRINTS:
+        app.register_blueprint(blueprint)
+    app.register_blueprint(pages.home)
+    if settings.mailbox_page:
+        app.register_blueprint(pages.mailbox)
+    return app
+
+
+def _begin() -> None:
+    g.request_id = encode("req", new_id())
+    if request.url_rule is None and "Authorization" in request.headers:
+        # A known caller sees their own quota on a 404 too; a stranger's key is no reason to fail here.
+        try:
+            ratelimit.charge(authenticate(), "read")
+        except DomainError:
+            pass
+
+
+def _finish(response: Response) -> Response:
+    headers = response.headers
+    headers["X-Request-Id"] = g.get("request_id") or encode("req", new_id())
+    headers["Sendarix-Version"] = API_VERSION
+    headers["X-Content-Type-Options"] = "nosniff"
+    theirs = request.headers.get("X-Request-Id")
+    if theirs is not None and _SAFE_ID.match(theirs):
+        headers["X-Client-Request-Id"] = theirs
+    ratelimit.add_headers(response, caller_ip())
+    return response

@@ -1,0 +1,88 @@
+"""Who is calling and whether they may: bearer key to Principal, the scope decorator, the quota.
+
+Every route carries `scope` or `public`; tests/guards/test_routes.py looks. Never here: SQL, key formats.
+"""
+
+import ipaddress
+from collections.abc import Callable
+from functools import lru_cache, wraps
+from typing import Any, TypeVar, cast
+
+from flask import g, request
+
+from api import ratelimit
+from common.domain.errors import Forbidden, Unauthenticated
+from common.domain.principals import SCOPES, Principal
+from common.services import keys
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+
+def scope(name: str, *, idempotent: bool | None = None, policy: str = "read") -> Callable[[View], View]:
+    """Only keys with this scope, counted against `policy`.
+
+    `idempotent` says of a mutating route whether it honours Idempotency-Key; reads leave it None.
+    """
+    if name not in SCOPES:
+        raise ValueError(f"{name} is not a scope: add it to common/domain/principals.py")
+
+    def decorate(view: View) -> View:
+        @wraps(view)
+        def guarded(*arguments: Any, **named: Any) -> Any:
+            principal = authenticate()
+            ratelimit.charge(principal, policy)
+            _check(principal, name)
+            return view(*arguments, **named)
+
+        guarded.scope = name  # type: ignore[attr-defined]
+        guarded.idempotent = idempotent  # type: ignore[attr-defined]
+        return cast(View, guarded)
+
+    return decorate
+
+
+def public(view: View) -> View:
+    """A route that needs no key."""
+    view.public = True  # type: ignore[attr-defined]
+    return view
+
+
+def authenticate() -> Principal:
+    """The principal of this request, also kept on `g`. Raises Unauthenticated, or RateLimited after many."""
+    header = request.headers.get("Authorization")
+    try:
+        if not header:
+            raise Unauthenticated("Send your API key as `Authorization: Bearer sk_live_…`.", code="missing_api_key")
+        scheme, _, token = header.partition(" ")
+        if scheme.lower() != "bearer":
+            raise Unauthenticated("The Authorization header must read `Bearer sk_live_…`.")
+        principal = keys.authenticate(token.strip(), caller_ip())
+    except Unauthenticated:
+        ratelimit.charge_failure(caller_ip())
+        raise
+    g.principal = principal
+    return principal
+
+
+def caller_ip() -> str:
+    """The address of the peer; a proxy in front must be named to the server, not guessed here."""
+    return request.remote_addr or "127.0.0.1"
+
+
+def _check(principal: Principal, name: str) -> None:
+    if principal.cidrs is not None and not _is_inside(caller_ip(), principal.cidrs):
+        raise Forbidden("This key may not be used from your address.", code="ip_not_allowed")
+    if not principal.may(name):
+        raise Forbidden(f"This key lacks the scope {name}.", code="insufficient_scope")
+    if principal.paused and name == "messages:send":
+        raise Forbidden("Sending is paused for this account.", code="account_paused")
+
+
+@lru_cache(maxsize=4096)
+def _is_inside(ip: str, cidrs: tuple[str, ...]) -> bool:
+    try:
+        address = ipaddress.ip_address(ip)
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return any((mapped or address) in ipaddress.ip_network(cidr, strict=False) for cidr in cidrs)

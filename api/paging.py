@@ -1,0 +1,69 @@
+"""Opaque cursors: a position in (created_at, id) order, bound to its filters, signed.
+
+Never here: SQL. A cursor holds no secret; the signature only keeps it from being made up.
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import urlencode
+from uuid import UUID
+
+import orjson
+from flask import Response, request
+
+from common.domain.errors import FieldError, InvalidRequest
+from common.services.keys import server_secret
+
+Position = tuple[datetime, UUID]
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def filter_hash(account_id: UUID, filters: dict[str, Any]) -> bytes:
+    """Eight bytes that change when any filter does."""
+    text = orjson.dumps([str(account_id), request.path, filters], option=orjson.OPT_SORT_KEYS, default=str)
+    return hashlib.sha256(text).digest()[:8]
+
+
+def encode_cursor(position: Position, filters: bytes) -> str:
+    """A cursor that points after `position`."""
+    moment = (position[0] - _EPOCH) // _MICROSECOND
+    body = moment.to_bytes(8, "big") + position[1].bytes + filters
+    return base64.urlsafe_b64encode(body + _sign(body)).decode().rstrip("=")
+
+
+def decode_cursor(text: str, filters: bytes) -> Position:
+    """The position. Raises InvalidRequest (invalid_cursor) for a foreign, changed or mismatched one."""
+    try:
+        whole = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        whole = b""
+    body, signature = whole[:32], whole[32:]
+    if len(whole) != 42 or not hmac.compare_digest(signature, _sign(body)) or body[24:] != filters:
+        error = FieldError("cursor", "invalid_format", "is not a cursor of this list with these filters", "query")
+        raise InvalidRequest(
+            "The cursor does not belong to this query: start again without it.",
+            code="invalid_cursor",
+            errors=[error],
+        )
+    return _EPOCH + int.from_bytes(body[:8], "big") * _MICROSECOND, UUID(bytes=body[8:24])
+
+
+def _sign(body: bytes) -> bytes:
+    return hmac.digest(server_secret(), b"cursor" + body, "sha256")[:10]
+
+
+def page(data: list[dict[str, Any]], more: bool, position: Position | None, filters: bytes) -> Response:
+    """The list envelope, with the Link header of the next page."""
+    cursor = encode_cursor(position, filters) if more and position is not None else None
+    body = {"data": data, "has_more": more, "next_cursor": cursor, "prev_cursor": None}
+    response = Response(orjson.dumps(body, default=str), mimetype="application/json")
+    if cursor is not None:
+        query = [(name, value) for name, value in request.args.items(multi=True) if name != "cursor"]
+        link = f"{request.path}?{urlencode([*query, ('cursor', cursor)])}"
+        response.headers["Link"] = f'<{link}>; rel="next"'
+    return response

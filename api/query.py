@@ -1,0 +1,110 @@
+"""Reading query parameters strictly: an unknown or malformed one is a 400 that names it.
+
+Never here: what a filter does.
+"""
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+from flask import request
+
+from api.paging import Position, decode_cursor
+from common.domain.addresses import AddressError, parse_address
+from common.domain.errors import FieldError, InvalidRequest, NotFound
+from common.domain.ids import decode
+
+DEFAULT_LIMIT = 25
+MAX_LIMIT = 100
+_REPEATABLE = frozenset({"status"})
+
+
+def refuse(name: str, code: str, message: str) -> InvalidRequest:
+    """The error of one query parameter."""
+    error = FieldError(name[:80], code, message, "query")
+    return InvalidRequest(f"The query parameter {name[:80]} {message}.", code="invalid_parameter", errors=[error])
+
+
+def only(*names: str) -> None:
+    """Refuse every parameter but these, and repeated ones. Raises InvalidRequest."""
+    for name, values in request.args.lists():
+        if name not in names:
+            raise refuse(name, "unknown_field", f"is unknown here; known are {', '.join(names) or 'none'}")
+        if len(values) > 1 and name not in _REPEATABLE:
+            raise refuse(name, "duplicate", "is given twice")
+        if any("\x00" in value for value in values):
+            raise refuse(name, "invalid_format", "contains a NUL character")
+
+
+def limit() -> int:
+    """`limit`, 1 to 100, default 25."""
+    text = request.args.get("limit")
+    if text is None:
+        return DEFAULT_LIMIT
+    if not (text.isascii() and text.isdigit() and len(text) <= 4 and 1 <= int(text) <= MAX_LIMIT):
+        raise refuse("limit", "invalid_format", f"must be a number from 1 to {MAX_LIMIT}")
+    return int(text)
+
+
+def cursor(filters: bytes) -> Position | None:
+    """The position of `cursor`, if one is given."""
+    text = request.args.get("cursor")
+    return None if text is None else decode_cursor(text, filters)
+
+
+def choices(name: str, allowed: tuple[str, ...]) -> list[str]:
+    """A repeatable parameter whose values come from a list; `a,b` counts as two."""
+    found = [each for value in request.args.getlist(name) for each in value.split(",")]
+    for each in found:
+        if each not in allowed:
+            raise refuse(name, "not_in_enum", f"must be one of {', '.join(allowed)}")
+    return found
+
+
+def address_key(name: str) -> str | None:
+    """An address in its form for comparison."""
+    text = request.args.get(name)
+    if text is None:
+        return None
+    try:
+        return parse_address(text).key
+    except AddressError as error:
+        raise refuse(name, "invalid_email", str(error)) from error
+
+
+def moment(name: str) -> datetime | None:
+    """RFC 3339 with an offset, or a date (its first moment in UTC)."""
+    text = request.args.get(name)
+    if text is None:
+        return None
+    # A `+` that was not escaped arrives as a space.
+    found = parse_moment(text.replace(" ", "+") if "T" in text else text)
+    if found is None:
+        raise refuse(name, "invalid_format", "must be RFC 3339 with an offset, or a date")
+    return found
+
+
+def parse_moment(text: str) -> datetime | None:
+    """An aware time in UTC, or None. A date alone is its first moment in UTC."""
+    try:
+        found = datetime.fromisoformat(text)
+        if found.tzinfo is None:
+            return found.replace(tzinfo=UTC) if len(text) == 10 else None
+        return found.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def path_id(prefix: str, text: str) -> UUID:
+    """The id in a path. Raises NotFound: what is not an id names nothing."""
+    found = decode(prefix, text)
+    if found is None:
+        raise NotFound(f"There is no {prefix} with this id.")
+    return found
+
+
+def text(name: str, most: int = 256) -> str | None:
+    """A string of 1 to `most` characters."""
+    found = request.args.get(name)
+    if found is not None and not 1 <= len(found) <= most:
+        raise refuse(name, "too_long" if found else "too_short", f"must be 1 to {most} characters")
+    return found

@@ -1,0 +1,53 @@
+"""The quota on every answer: X-RateLimit-*, RateLimit, 429. Counting is `common/limits.py`."""
+
+from flask import Response, current_app, g
+
+from common.domain.errors import RateLimited
+from common.domain.principals import Principal
+from common.limits import Limiter, Verdict
+
+AUTH_FAILURES_PER_MINUTE = 10
+
+
+def limiter() -> Limiter:
+    """The limiter of this app."""
+    found: Limiter = current_app.extensions["limiter"]
+    return found
+
+
+def charge(principal: Principal, policy: str, cost: int = 1) -> None:
+    """Count this request for its account. Raises RateLimited.
+
+    The bucket's name holds the limit, so keys with a lower limit of their own share one of their own.
+    """
+    limit = principal.requests_per_minute
+    verdict = limiter().take(f"{policy}:{principal.account_id}:{limit}", limit, cost)
+    g.verdict, g.policy = verdict, policy
+    if not verdict.allowed:
+        raise RateLimited(f"More than {limit} requests in 60 seconds: wait {verdict.wait} s.", retry_after=verdict.wait)
+
+
+def charge_failure(ip: str) -> None:
+    """Count a failed authentication of this address. Raises RateLimited from the eleventh in a minute."""
+    verdict = limiter().take(f"auth:{ip}", AUTH_FAILURES_PER_MINUTE)
+    g.verdict, g.policy = verdict, "auth"
+    if not verdict.allowed:
+        raise RateLimited(
+            f"Too many failed authentications from your address: wait {verdict.wait} s.", retry_after=verdict.wait
+        )
+
+
+def add_headers(response: Response, ip: str) -> None:
+    """The quota headers; a request that was never counted shows the bucket of its address."""
+    verdict: Verdict | None = g.get("verdict")
+    if verdict is None:
+        verdict = limiter().take(f"auth:{ip}", AUTH_FAILURES_PER_MINUTE, 0)
+    policy = g.get("policy", "auth")
+    headers = response.headers
+    headers["X-RateLimit-Limit"] = str(verdict.limit)
+    headers["X-RateLimit-Remaining"] = str(verdict.remaining)
+    headers["X-RateLimit-Reset"] = str(verdict.reset)
+    headers["RateLimit-Policy"] = f'"{policy}";q={verdict.limit};w=60'
+    headers["RateLimit"] = f'"{policy}";r={verdict.remaining};t={verdict.wait}'
+    if verdict.degraded:
+        headers["X-RateLimit-Degraded"] = "1"

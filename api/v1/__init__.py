@@ -1,0 +1,12 @@
+"""The table of contents of the API: every blueprint under /v1, and health."""
+
+from api.v1 import dead_letters, health, messages, suppressions, webhooks
+
+BLUEPRINTS = (
+    messages.blueprint,
+    suppressions.blueprint,
+    suppressions.unsubscribes,
+    webhooks.blueprint,
+    dead_letters.blueprint,
+    health.blueprint,
+)

@@ -1,0 +1,1 @@
+"""In and Out shapes. One file per noun; never a verb."""

@@ -1,0 +1,238 @@
+"""Field kinds shared by the In shapes, each error with a code of the closed list, and `load`.
+
+Never here: services; whether a value fits the account is for the verbs.
+"""
+
+import difflib
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from marshmallow import RAISE, Schema, ValidationError, fields
+
+from common.domain.addresses import AddressError, parse_address, split_display_name
+from common.domain.errors import FieldError, InvalidFields
+
+_CODES = {
+    "required": ("required", "is required"),
+    "null": ("required", "must not be null"),
+    "invalid": ("invalid_type", "has the wrong type"),
+    "type": ("invalid_type", "has the wrong type"),
+    "invalid_utf8": ("invalid_format", "is not UTF-8"),
+}
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
+
+
+class Note(str):
+    """A message with its code; marshmallow carries it through as the text it is."""
+
+    code: str
+
+    def __new__(cls, code: str, text: str) -> "Note":
+        made = super().__new__(cls, text)
+        made.code = code
+        return made
+
+
+def wrong(code: str, text: str) -> ValidationError:
+    """The error of one field."""
+    return ValidationError(Note(code, text))
+
+
+class Coded(fields.Field[Any]):
+    """A field whose own errors have a code."""
+
+    def make_error(self, key: str, **_: Any) -> ValidationError:
+        return wrong(*_CODES.get(key, ("invalid_format", "is not valid")))
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **_: Any) -> Any:  # noqa: ARG002
+        return self.read(value)
+
+    def read(self, value: Any) -> Any:
+        """The value as the verbs take it. Raises ValidationError."""
+        return value
+
+
+class Text(Coded):
+    """A string. `most` counts characters; `line` refuses line breaks and control characters."""
+
+    def __init__(self, most: int, *, line: bool = False, pattern: str | None = None, **options: Any) -> None:
+        super().__init__(**options)
+        self._most, self._line = most, line
+        self._pattern = re.compile(pattern) if pattern else None
+
+    def read(self, value: Any) -> str:
+        if type(value) is not str:
+            raise wrong("invalid_type", "must be a string")
+        if len(value) > self._most:
+            raise wrong("too_long", f"is over {self._most} characters")
+        if self._line and _CONTROLS.search(value):
+            raise wrong("invalid_format", "contains a line break or a control character")
+        if self._pattern is not None and not self._pattern.fullmatch(value):
+            raise wrong("invalid_format", f"must look like {self._pattern.pattern}")
+        return value
+
+
+class Choice(Coded):
+    """One of a list of strings."""
+
+    def __init__(self, allowed: tuple[str, ...], **options: Any) -> None:
+        super().__init__(**options)
+        self._allowed = allowed
+
+    def read(self, value: Any) -> str:
+        if type(value) is not str:
+            raise wrong("invalid_type", "must be a string")
+        if value not in self._allowed:
+            raise wrong("not_in_enum", f"must be one of {', '.join(self._allowed)}")
+        return value
+
+
+class Whole(Coded):
+    """A whole number within bounds."""
+
+    def __init__(self, least: int, most: int, **options: Any) -> None:
+        super().__init__(**options)
+        self._least, self._most = least, most
+
+    def read(self, value: Any) -> int:
+        if type(value) is not int:
+            raise wrong("invalid_type", "must be a whole number")
+        if value < self._least:
+            raise wrong("too_small", f"must be at least {self._least}")
+        if value > self._most:
+            raise wrong("too_large", f"must be at most {self._most}")
+        return value
+
+
+class YesNo(Coded):
+    """true or false; nothing that merely resembles them."""
+
+    def read(self, value: Any) -> bool:
+        if type(value) is not bool:
+            raise wrong("invalid_type", "must be true or false")
+        return value
+
+
+class Moment(Coded):
+    """RFC 3339 with an offset, as UTC."""
+
+    def read(self, value: Any) -> datetime:
+        if type(value) is not str:
+            raise wrong("invalid_type", "must be a string such as 2026-04-19T14:30:00Z")
+        try:
+            found = datetime.fromisoformat(value) if "T" in value[:11].upper() else None
+            if found is None or found.tzinfo is None:
+                raise wrong("invalid_format", "must be RFC 3339 with an offset, such as 2026-04-19T14:30:00Z")
+            return found.astimezone(UTC)
+        except (ValueError, OverflowError) as error:
+            raise wrong("invalid_format", "must be RFC 3339 with an offset, such as 2026-04-19T14:30:00Z") from error
+
+
+class Mailbox(Coded):
+    """An address: `a@b`, `Name <a@b>` or {"email", "name"}; always read as {"email", "name"}."""
+
+    def read(self, value: Any) -> dict[str, str | None]:
+        if type(value) is str:
+            name, email = (None, value) if "<" not in value else split_display_name(value)
+        elif type(value) is dict:
+            name, email = _from_object(value)
+        else:
+            raise wrong("invalid_type", "must be an address or an object with email and name")
+        if name is not None and (len(name) > 200 or _CONTROLS.search(name)):
+            raise wrong("invalid_format", "has a name over 200 characters or with control characters")
+        try:
+            return {"email": parse_address(email).email, "name": name}
+        except AddressError as error:
+            raise wrong("invalid_email", str(error)[:200]) from error
+
+
+def _from_object(value: dict[str, Any]) -> tuple[str | None, str]:
+    unknown = [each for each in value if each not in ("email", "name")]
+    if unknown:
+        raise wrong("unknown_field", f"has an unknown field {unknown[0][:40]!r}; known are email and name")
+    email, name = value.get("email"), value.get("name")
+    if email is None:
+        raise wrong("required", "needs an email")
+    if type(email) is not str or not (name is None or type(name) is str):
+        raise wrong("invalid_type", "needs email and name to be strings")
+    return name, email
+
+
+class Mailboxes(Coded):
+    """A list of addresses; a single one counts as a list of one."""
+
+    def __init__(self, most: int, **options: Any) -> None:
+        super().__init__(**options)
+        self._most, self._one = most, Mailbox()
+
+    def read(self, value: Any) -> list[dict[str, str | None]]:
+        listed = value if type(value) is list else [value]
+        if len(listed) > self._most:
+            raise wrong("too_many", f"has more than {self._most} addresses")
+        return each_of(listed, lambda item: self._one.read(item))
+
+
+class Mapped(Coded):
+    """A JSON object, kept as it is."""
+
+    def read(self, value: Any) -> dict[str, Any]:
+        if type(value) is not dict:
+            raise wrong("invalid_type", "must be an object")
+        return value
+
+
+def each_of(listed: list[Any], read: Any) -> list[Any]:
+    """Read every item; the errors of all items together, by index."""
+    found, errors = [], {}
+    for index, item in enumerate(listed):
+        try:
+            found.append(read(item))
+        except ValidationError as error:
+            errors[index] = error.messages
+    if errors:
+        raise ValidationError(errors)
+    return found
+
+
+class In(Schema):
+    """A shape read from a request. Unknown fields are errors."""
+
+    class Meta:
+        unknown = RAISE
+
+
+def load(schema: Schema, body: Mapping[str, Any]) -> dict[str, Any]:
+    """The validated fields; absent and null ones are left out. Raises InvalidFields in document order."""
+    given = {name: value for name, value in body.items() if value is not None}
+    try:
+        found: dict[str, Any] = schema.load(given)
+        return found
+    except ValidationError as error:
+        normalized: dict[Any, Any] = error.normalized_messages()  # type: ignore[no-untyped-call]
+        raise InvalidFields(_flatten(schema, body, normalized)) from error
+
+
+def _flatten(schema: Schema, body: Mapping[str, Any], messages: Mapping[Any, Any]) -> list[FieldError]:
+    order = {name: number for number, name in enumerate(body)}
+    known = [field.data_key or name for name, field in schema.load_fields.items()]
+    errors = []
+    for name in sorted(messages, key=lambda each: order.get(each, len(order))):
+        if name in body and name not in known:
+            errors.append(FieldError(str(name)[:80], "unknown_field", _suggestion(str(name), known)))
+        else:
+            errors += _leaves(str(name), messages[name])
+    return errors
+
+
+def _leaves(field: str, found: Any) -> list[FieldError]:
+    if isinstance(found, Mapping):
+        return [each for key, value in found.items() for each in _leaves(f"{field}.{str(key)[:80]}", value)]
+    notes = found if isinstance(found, list) else [found]
+    return [FieldError(field, getattr(note, "code", "invalid_format"), str(note)) for note in notes]
+
+
+def _suggestion(name: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(name[:80], known, n=1, cutoff=0.6)
+    return f"is not a field here; did you mean {near[0]}?" if near else "is not a field here"

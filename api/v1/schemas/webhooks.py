@@ -1,0 +1,49 @@
+"""The shape of a webhook subscription as it is sent in."""
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from api.v1.schemas.fields import Coded, In, Text, each_of, wrong
+from common.domain.events import EVENT_TYPES
+
+
+class Endpoint(Text):
+    """An http or https URL with a host and without credentials."""
+
+    def read(self, value: Any) -> str:
+        text = super().read(value)
+        try:
+            parts = urlsplit(text)
+            good = parts.scheme in ("http", "https") and bool(parts.hostname) and "@" not in parts.netloc
+            good = good and (parts.port is None or parts.port > 0)
+        except ValueError:
+            good = False
+        if not good:
+            raise wrong("invalid_format", "must be an http or https URL without credentials")
+        return text
+
+
+class EventTypes(Coded):
+    """A list of event types; `message.*` is not offered, leave the field out for all."""
+
+    def read(self, value: Any) -> list[str]:
+        if type(value) is not list:
+            raise wrong("invalid_type", "must be a list")
+        if not 1 <= len(value) <= 50:
+            raise wrong("too_many", "must name 1 to 50 event types; leave it out for all")
+        found: list[str] = each_of(value, _event_type)
+        return list(dict.fromkeys(found))
+
+
+def _event_type(item: Any) -> str:
+    if type(item) is not str or item not in EVENT_TYPES:
+        raise wrong("not_in_enum", f"must be one of {', '.join(EVENT_TYPES)}")
+    return item
+
+
+class WebhookIn(In):
+    url = Endpoint(2048, line=True, pattern=r"[!-~]+", required=True)
+    event_types = EventTypes()
+
+
+WEBHOOK_IN = WebhookIn()
