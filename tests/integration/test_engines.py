@@ -14,6 +14,7 @@ import psycopg
 import pytest
 import redis
 
+from deploy.daemon import running
 from deploy.engines import Engines
 
 
@@ -62,7 +63,7 @@ def test_stop_leaves_no_process(engines: Engines) -> None:
     started += [child for process in started for child in process.children(recursive=True)]
     assert len(started) > 2
     engines.stop()
-    assert not [process for process in started if process.is_running()]
+    assert not [process for process in started if running(process)]
     assert engines.pids == {}
 
 

@@ -1,0 +1,55 @@
+# Every command of the project. `make` prints them.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test sure bench chaos doctor reset docs lock
+
+help: ## print this list
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## make .venv with everything in it, the sendarix command included
+
+$(STAMP): deploy/requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "Sendarix needs Python 3.11 or newer. Install one and run: make setup PYTHON=/path/to/python3.11"; exit 2; }
+	@test -x $(BIN)/python || { echo "making $(VENV)"; $(PYTHON) -m venv $(VENV); }
+	@echo "installing the locked dependencies"
+	@$(BIN)/python -m pip install -q --require-hashes -r deploy/requirements.lock
+	@$(BIN)/python -m pip install -q --no-deps --no-build-isolation -e .
+	@touch $@
+
+run: setup ## start everything here; Ctrl-C stops it, the data stays
+	@exec $(BIN)/python -m deploy.local
+
+test: setup ## style, types, import contracts, then every test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/python -m pytest
+
+sure: test ## what continuous integration runs
+
+bench: setup ## measure throughput and latency; FULL=1 takes longer
+	$(BIN)/python -m tests.bench $(if $(FULL),--full)
+
+chaos: setup ## kill processes under load and count every message
+	$(BIN)/python -m tests.chaos
+
+doctor: setup ## check versions, engines, ports, schema, invariants and lag
+	@$(BIN)/python -m deploy.doctor
+
+reset: setup ## delete all local data after a typed confirmation (FORCE=1 skips it)
+	@$(BIN)/python -m deploy.reset $(if $(FORCE),--force)
+
+docs: setup ## write the generated pages of docs/
+	$(BIN)/sendarix config-docs > docs/configuration.md
+
+lock: setup ## resolve deploy/requirements.lock again
+	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-emit-find-links --no-header --all-extras --group dev pyproject.toml -o deploy/requirements.lock
