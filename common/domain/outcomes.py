@@ -1,0 +1,26 @@
+"""What came of one try at one server: a value, never an exception."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["delivered", "deferred", "bounced", "unknown", "untried"]
+
+Line = tuple[int, str, str]
+"""Milliseconds since the start, `C`, `S` or `*` (ours, theirs, a remark), and the line without content."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """`unknown`: cut after the final dot. `untried`: nothing of this message counts; the number stays."""
+
+    kind: Kind
+    stage: str
+    code: int | None
+    enhanced: str | None
+    reply: str
+    category: str
+    mx: str | None = None
+    ip: str | None = None
+    tls: str | None = None
+    duration_ms: int = 0
+    transcript: tuple[Line, ...] = ()

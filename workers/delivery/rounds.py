@@ -1,0 +1,79 @@
+"""One path's work: windows of messages, each fenced, sent and recorded; the next fence rides with the record.
+
+Never here: the wire's words (smtp.py) or SQL.
+"""
+
+from collections.abc import Sequence
+
+import structlog
+
+from common import clock
+from common.config import Settings
+from common.db.session import transaction
+from common.domain.outcomes import Outcome
+from common.queueing.app import LONGEST_COUNTDOWN
+from common.services import delivery, tickets
+from common.services.delivery import Claimed
+from common.services.lifecycle import Applied, Change
+from workers.delivery.leases import Leases
+from workers.delivery.letters import compose
+from workers.delivery.smtp import Mail
+from workers.delivery.targets import Targets
+
+log = structlog.get_logger()
+
+WINDOW = 16
+"""Messages fenced by one statement. A crash inside a window leaves at most so many unknown outcomes
+(docs/decisions/0003-fence-windows.md); at most once means a window of one."""
+
+Result = tuple[Claimed, Outcome]
+
+
+class Round:
+    """The messages of one path that this worker has claimed."""
+
+    def __init__(self, settings: Settings, leases: Leases, targets: Targets, claimed: Sequence[Claimed]) -> None:
+        self._settings, self._leases, self._targets = settings, leases, targets
+        self._waiting = list(claimed)
+        self._window = 1 if self._at_most_once(claimed) else WINDOW
+
+    def _at_most_once(self, claimed: Sequence[Claimed]) -> bool:
+        default = self._settings.delivery_guarantee
+        return any((each.row.delivery_guarantee or default) == "at_most_once" for each in claimed)
+
+    def run(self) -> None:
+        """Until every message has an outcome that is written down."""
+        results: list[Result] = []
+        while self._waiting or results:
+            window, self._waiting = self._waiting[: self._window], self._waiting[self._window :]
+            mails, unsendable = compose(self._settings, window)
+            owned = self._turn(results + unsendable, [claimed for claimed, _ in mails])
+            results = self._send([(claimed, mail) for claimed, mail in mails if claimed.id in owned])
+
+    def _turn(self, results: Sequence[Result], upcoming: Sequence[Claimed]) -> set[object]:
+        """Record what was sent and fence what is next, in one transaction; then leave the tickets."""
+        owned: set[object] = set()
+        done: list[tuple[Change, Applied]] = []
+        since = clock.monotonic()
+        with transaction() as connection:
+            if results:
+                done = delivery.record(connection, self._settings, results, clock.now())
+            if upcoming:
+                owned |= delivery.fence(connection, upcoming, self._settings.lease_seconds)
+        self._leases.hold([each.id for each in upcoming if each.id in owned], since)
+        self._leases.drop([claimed.id for claimed, _ in results])
+        for change, applied in done:
+            if change.delay is not None and change.delay <= LONGEST_COUNTDOWN:
+                tickets.leave_countdown([applied.message_id], change.delay)
+        tickets.leave_webhooks([applied for _, applied in done])
+        return owned
+
+    def _send(self, mails: Sequence[tuple[Claimed, Mail]]) -> list[Result]:
+        """An outcome for each, whatever happens on the wire."""
+        if not mails:
+            return []
+        by_id = {mail.id: claimed for claimed, mail in mails}
+        outcomes = self._targets.send(
+            mails[0][0], [mail for _, mail in mails], lambda mail: self._leases.may_finish(by_id[mail.id].id)
+        )
+        return [(by_id[mail.id], outcome) for mail, outcome in outcomes]

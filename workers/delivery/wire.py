@@ -1,0 +1,82 @@
+"""SMTP as bytes, without a socket: replies in, commands out. Refuses what could smuggle.
+
+Limits for hostile servers (threat B7): a line of 2,048 octets, a reply of 64 lines.
+"""
+
+import re
+from dataclasses import dataclass
+
+MOST_LINE_BYTES = 2048
+MOST_LINES = 64
+_DOTS = re.compile(rb"(?:^|(?<=\n))\.")
+
+
+class ProtocolError(Exception):
+    """What came is no SMTP reply."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A whole reply; `text` joins its lines with a space."""
+
+    code: int
+    text: str
+    lines: tuple[str, ...]
+
+    @property
+    def positive(self) -> bool:
+        return self.code // 100 in (2, 3)
+
+
+class ReplyReader:
+    """Bytes to replies. `feed` what was received, then `take` until None."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+        self._lines: list[str] = []
+
+    def feed(self, data: bytes) -> None:
+        self._buffer += data
+
+    @property
+    def pending(self) -> bool:
+        """Whether bytes wait that belong to no taken reply."""
+        return bool(self._buffer or self._lines)
+
+    def take(self) -> Reply | None:
+        """The next whole reply. Raises ProtocolError."""
+        while True:
+            end = self._buffer.find(b"\n")
+            if end < 0:
+                if len(self._buffer) > MOST_LINE_BYTES:
+                    raise ProtocolError("a reply line is too long")
+                return None
+            line = bytes(self._buffer[:end]).rstrip(b"\r").decode("utf-8", "replace")
+            del self._buffer[: end + 1]
+            if len(line) < 3 or not line[:3].isdigit() or line[3:4] not in ("", " ", "-"):
+                raise ProtocolError("a reply does not begin with a code")
+            self._lines.append(line[4:])
+            if len(self._lines) > MOST_LINES:
+                raise ProtocolError("a reply has too many lines")
+            if line[3:4] != "-":
+                lines, self._lines = tuple(self._lines), []
+                return Reply(int(line[:3]), " ".join(lines)[:500], lines)
+
+
+def command(text: str) -> bytes:
+    """One command line. Raises ValueError on a line break or NUL."""
+    if "\r" in text or "\n" in text or "\x00" in text:
+        raise ValueError("a command holds a line break or NUL")
+    return text.encode("utf-8") + b"\r\n"
+
+
+def stuff(content: bytes) -> bytes:
+    """Dot-stuffed content that ends in CRLF, without the final dot. Raises ValueError on NUL or a bare CR or LF."""
+    if not content.endswith(b"\r\n"):
+        content += b"\r\n"
+    pairs = content.count(b"\r\n")
+    if content.count(b"\n") != pairs or content.count(b"\r") != pairs or b"\x00" in content:
+        raise ValueError("content holds a bare CR, a bare LF or NUL")
+    if content.startswith(b".") or b"\n." in content:
+        content = _DOTS.sub(b"..", content)
+    return content
