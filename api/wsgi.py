@@ -59,8 +59,7 @@ def main() -> None:
         respawn_interval=1.0,
         workers_kill_timeout=10,
         websockets=False,
-        log_level=LogLevels.warning,
-        process_name="sendarix-api",
+        log_level=LogLevels.error,
     ).serve()
 
 
