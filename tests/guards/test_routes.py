@@ -1,0 +1,35 @@
+"""Every route says who may call it, and every mutating one whether it honours Idempotency-Key."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from werkzeug.routing import Rule
+
+from api import create_app
+from common.config import read_settings
+
+APP = create_app(read_settings({}, mailbox_page=True))
+ROUTES = [rule for rule in APP.url_map.iter_rules() if rule.endpoint != "static"]
+_READS = {"GET", "HEAD", "OPTIONS"}
+
+
+def view(rule: Rule) -> Callable[..., Any]:
+    return APP.view_functions[rule.endpoint]
+
+
+@pytest.mark.parametrize("rule", ROUTES, ids=str)
+def test_a_route_declares_a_scope_or_is_public(rule: Rule) -> None:
+    declared = hasattr(view(rule), "scope") != hasattr(view(rule), "public")
+    assert declared, f"{rule}: put @scope(...) or @public on {rule.endpoint}, right under the route"
+
+
+@pytest.mark.parametrize("rule", [rule for rule in ROUTES if (rule.methods or set()) - _READS], ids=str)
+def test_a_mutating_route_declares_idempotency(rule: Rule) -> None:
+    declared = getattr(view(rule), "idempotent", None) is not None
+    assert declared, f"{rule}: say idempotent=True or False in @scope of {rule.endpoint}"
+
+
+@pytest.mark.parametrize("rule", ROUTES, ids=str)
+def test_a_route_has_a_sentence(rule: Rule) -> None:
+    assert (view(rule).__doc__ or "").strip(), f"{rule}: {rule.endpoint} needs a docstring; it is the reference"
