@@ -29,23 +29,15 @@ class Settings:
     """All settings, typed. The environment name is `SENDARIX_` and the field name in capitals."""
 
     home: str = _setting("str", ".sendarix", "Folder for data, logs, secrets and quickstart.json.")
-    database_url: str = _setting(
-        "str", "", "PostgreSQL to use; empty means the embedded engine under the home folder."
-    )
-    redis_url: str = _setting(
-        "str", "", "Redis to use; empty means the embedded engine under the home folder."
-    )
-    broker_url: str = _setting(
-        "str", "", "Celery broker; empty means the Redis above. RabbitMQ works too (amqp://)."
-    )
+    database_url: str = _setting("str", "", "PostgreSQL to use; empty means the embedded engine under the home folder.")
+    redis_url: str = _setting("str", "", "Redis to use; empty means the embedded engine under the home folder.")
+    broker_url: str = _setting("str", "", "Celery broker; empty means the Redis above. RabbitMQ works too (amqp://).")
     api_host: str = _setting("str", "127.0.0.1", "Address the API listens on.")
     api_port: int = _setting("int", 8000, "Port of the API; 0 picks a free one.")
     api_processes: int = _setting("int", 2, "Web processes.")
     api_threads: int = _setting("int", 32, "Requests one web process works on at once.")
     key_pepper: str = _setting("str", "", "Secret mixed into key hashes; empty keeps one in the home folder.")
-    mailbox_page: bool = _setting(
-        "bool", False, "Whether /mailbox shows captured mail in a browser without a key."
-    )
+    mailbox_page: bool = _setting("bool", False, "Whether /mailbox shows captured mail in a browser without a key.")
     smtp_port: int = _setting("int", 2525, "Port of the SMTP relay; 0 picks a free one.")
     inbound_port: int = _setting("int", 2526, "Port for returning bounces; 0 picks a free one.")
     mailbox_port: int = _setting("int", 1025, "SMTP port of the built-in mailbox; 0 picks a free one.")
@@ -55,9 +47,7 @@ class Settings:
     sender_verification: str = _setting(
         "str", "required", "Whether a live key may send only from a verified domain: required, warn or off."
     )
-    rate_limit_per_minute: int = _setting(
-        "int", 1000, "Requests a minute for an account that has no own limit."
-    )
+    rate_limit_per_minute: int = _setting("int", 1000, "Requests a minute for an account that has no own limit.")
     max_body_bytes: int = _setting("int", 52_428_800, "Largest request body.")
     large_message_bytes: int = _setting("int", 25_000_000, "Above this the answer carries a warning.")
     schedule_horizon_days: int = _setting("int", 30, "How far ahead a scheduled_time may lie.")
@@ -82,9 +72,7 @@ class Settings:
     sweep_seconds: float = _setting("float", 1.0, "How often the scheduler looks for what is due.")
     log_level: str = _setting("str", "info", "debug, info, warning or error.")
     log_format: str = _setting("str", "auto", "console, json, or auto (console on a terminal).")
-    crashpoint: str = _setting(
-        "str", "", "Name of a point in the code at which the process kills itself; tests only."
-    )
+    crashpoint: str = _setting("str", "", "Name of a point in the code at which the process kills itself; tests only.")
     calibration_fault: str = _setting(
         "str", "", "A deliberate fault the reconciliation test must catch; tests only, never in production."
     )
@@ -123,9 +111,7 @@ def read_settings(environ: Mapping[str, str] | None = None, **overrides: Any) ->
             with _environment(source, environ is not None):
                 values[name] = _READERS[spec.metadata["kind"]](env)(name.upper())
         except EnvError as error:
-            raise SettingError(
-                f"{variable}: {error}. Set it to a {spec.metadata['kind']} or unset it."
-            ) from error
+            raise SettingError(f"{variable}: {error}. Set it to a {spec.metadata['kind']} or unset it.") from error
     return _check(Settings(**{**values, **overrides}))
 
 

@@ -7,10 +7,10 @@ from typing import Any
 import structlog
 from celery import signals
 
+from common import telemetry
 from common.config import current_settings
 from common.db import session
 from common.queueing.app import make_celery
-from common.telemetry import configure_logging
 
 log = structlog.get_logger()
 
@@ -41,11 +41,11 @@ def task(name: str) -> Callable[[Callable[[list[uuid.UUID]], None]], Any]:
     return bind
 
 
-@signals.setup_logging.connect  # type: ignore[untyped-decorator]
+@signals.setup_logging.connect
 def _configure_logging(**_: Any) -> None:
-    configure_logging(current_settings())
+    telemetry.setup(current_settings())
 
 
-@signals.worker_shutdown.connect  # type: ignore[untyped-decorator]
+@signals.worker_shutdown.connect
 def _close(**_: Any) -> None:
     session.close()

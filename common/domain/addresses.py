@@ -39,11 +39,7 @@ def parse_address(text: str) -> Address:
     if _PLAIN.match(local) and _HOST.match(domain):
         if len(local) > 64 or len(text) > 254:
             raise AddressError("is too long: at most 64 octets before the @ and 254 in all")
-        if (
-            not domain.rpartition(".")[2].isdigit()
-            and not domain.startswith("xn--")
-            and ".xn--" not in domain
-        ):
+        if not domain.rpartition(".")[2].isdigit() and not domain.startswith("xn--") and ".xn--" not in domain:
             lowered = domain.lower()
             return Address(f"{local}@{lowered}", f"{local.lower()}@{lowered}", lowered)
     return _parse_unusual(text, local, domain.lower())

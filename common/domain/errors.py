@@ -105,9 +105,7 @@ class InvalidFields(DomainError):
 
     def __init__(self, errors: Sequence[FieldError], **options: object) -> None:
         count = len(errors)
-        super().__init__(
-            "1 field is invalid." if count == 1 else f"{count} fields are invalid.", errors=errors
-        )
+        super().__init__("1 field is invalid." if count == 1 else f"{count} fields are invalid.", errors=errors)
 
 
 class KeyReused(DomainError):

@@ -22,9 +22,7 @@ class EventType:
 EVENT_TYPES: dict[str, EventType] = {
     kind.name: kind
     for kind in (
-        EventType(
-            "message.queued", "Durably stored; also for a scheduled message.", {"scheduled_time": None}
-        ),
+        EventType("message.queued", "Durably stored; also for a scheduled message.", {"scheduled_time": None}),
         EventType(
             "message.accepted",
             "Passed suppression and routing; the path is chosen.",
@@ -45,9 +43,7 @@ EVENT_TYPES: dict[str, EventType] = {
         EventType("message.suppressed", "The recipient is on the suppression list.", {"reason": "manual"}),
         EventType("message.cancelled", "Cancelled by the caller before delivery.", {}),
         EventType("message.expired", "Its ttl passed before it could be delivered.", {}),
-        EventType(
-            "message.failed", "It cannot be sent, or its outcome stays unknown.", {"reason": "no_source"}
-        ),
+        EventType("message.failed", "It cannot be sent, or its outcome stays unknown.", {"reason": "no_source"}),
         EventType("webhook.test", "Sent by the test button.", {}),
     )
 }

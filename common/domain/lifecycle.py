@@ -43,9 +43,7 @@ TRANSITIONS: dict[str, Transition] = {
     "schedule": Transition("T1s", (), "scheduled", "message.queued", False, "accept"),
     "release": Transition("T1d", ("scheduled",), "queued", None, False, "scheduler"),
     "accept": Transition("T2", ("queued",), "accepted", "message.accepted", False, "routing"),
-    "suppress": Transition(
-        "T3/T13", _WAITING, "suppressed", "message.suppressed", False, "routing, delivery claim"
-    ),
+    "suppress": Transition("T3/T13", _WAITING, "suppressed", "message.suppressed", False, "routing, delivery claim"),
     "refuse": Transition("T4", ("queued",), "failed", "message.failed", False, "routing"),
     "cancel": Transition("T5", LIVE, "cancelled", "message.cancelled", False, "caller"),
     "expire": Transition("T6", LIVE, "expired", "message.expired", False, "scheduler"),

@@ -132,9 +132,7 @@ SELECT k.account_id, k.environment, k.key, encode(k.fingerprint, 'hex') AS finge
 """
 
 
-def accept(
-    principal: Principal, fields: dict[str, Any], *, idempotency_key: str | None, request_id: str
-) -> Answer:
+def accept(principal: Principal, fields: dict[str, Any], *, idempotency_key: str | None, request_id: str) -> Answer:
     """Validate what needs the account, write durably, answer. Blocks until the commit.
 
     Raises DomainError; Unavailable means that nothing is promised and the same key may be retried.
@@ -146,9 +144,7 @@ def accept(
     waiting = _Waiting(draft, request_id, settings.accept_status)
     committer().submit(waiting)
     if not waiting.done.wait(WAIT_SECONDS):
-        raise Unavailable(
-            "The database did not answer in time; retry with the same Idempotency-Key.", retry_after=2
-        )
+        raise Unavailable("The database did not answer in time; retry with the same Idempotency-Key.", retry_after=2)
     if waiting.error is not None:
         raise waiting.error
     assert waiting.answer is not None
@@ -184,9 +180,7 @@ class Committer:
         except DBAPIError as error:
             self._take_apart(together, error)
         except SQLAlchemyError:
-            _fail(
-                together, Unavailable("The database cannot be reached; nothing was accepted.", retry_after=2)
-            )
+            _fail(together, Unavailable("The database cannot be reached; nothing was accepted.", retry_after=2))
 
     def _take_apart(self, together: list[_Waiting], error: DBAPIError) -> None:
         if error.connection_invalidated or type(error.orig).__name__ in _OUTAGES:
@@ -308,7 +302,5 @@ def committer() -> Committer:
     found = _committers.get(os.getpid())
     if found is None:
         with _lock:
-            found = _committers.get(os.getpid()) or _committers.setdefault(
-                os.getpid(), Committer(current_settings())
-            )
+            found = _committers.get(os.getpid()) or _committers.setdefault(os.getpid(), Committer(current_settings()))
     return found

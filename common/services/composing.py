@@ -109,9 +109,7 @@ def _find_template(principal: Principal, fields: dict[str, Any], errors: list[Fi
         raise Forbidden(f"This key may not use template {slug}.", code="template_not_allowed")
     template = _load_template(principal.account_id, slug)
     if template is None:
-        errors.append(
-            FieldError("template", "template_not_found", f"no published template is called {slug[:80]}")
-        )
+        errors.append(FieldError("template", "template_not_found", f"no published template is called {slug[:80]}"))
     return template
 
 
@@ -123,9 +121,7 @@ def _find_sender(
         fallback = (template.sender if template else None) or principal.default_sender
         if not fallback:
             errors.append(
-                FieldError(
-                    "from", "required", "is required: neither the template, the key nor the account has one"
-                )
+                FieldError("from", "required", "is required: neither the template, the key nor the account has one")
             )
             return {}, None
         name, email = split_display_name(fallback)
@@ -154,11 +150,7 @@ def _check_sender(settings: Settings, principal: Principal, address: Address | N
         raise Forbidden(
             f"The domain {address.domain} is not verified for this account.",
             code="sender_not_verified",
-            errors=[
-                FieldError(
-                    "from", "unverified_domain", "verify the domain first, or send from a verified one"
-                )
-            ],
+            errors=[FieldError("from", "unverified_domain", "verify the domain first, or send from a verified one")],
         )
 
 
@@ -173,13 +165,9 @@ def _prove_rendering(fields: dict[str, Any], template: Template | None, errors: 
             errors.append(FieldError(place, code, str(error)))
             return ""
     if not subject and "template" not in fields:
-        errors.append(
-            FieldError("subject", "required", "is required: give one, or use a template that has one")
-        )
+        errors.append(FieldError("subject", "required", "is required: give one, or use a template that has one"))
     elif not subject and template is not None:
-        errors.append(
-            FieldError("subject", "required", f"template {template.slug} rendered an empty subject")
-        )
+        errors.append(FieldError("subject", "required", f"template {template.slug} rendered an empty subject"))
     if subject and len(subject.encode()) > MAX_SUBJECT_OCTETS:
         errors.append(FieldError("subject", "too_long", f"is over {MAX_SUBJECT_OCTETS} octets"))
     return subject or ""
@@ -191,9 +179,7 @@ def _find_times(
     scheduled: datetime | None = fields.get("scheduled_time")
     if scheduled is not None:
         if scheduled < now - PAST_TOLERANCE:
-            errors.append(
-                FieldError("scheduled_time", "in_past", "lies in the past: leave it out to send now")
-            )
+            errors.append(FieldError("scheduled_time", "in_past", "lies in the past: leave it out to send now"))
         if scheduled > now + timedelta(days=settings.schedule_horizon_days):
             days = settings.schedule_horizon_days
             errors.append(FieldError("scheduled_time", "too_far", f"is more than {days} days ahead"))
@@ -263,7 +249,7 @@ def _draft(
         "request_id": request_id,
         "idempotency_key": idempotency_key,
     }
-    public = {
+    public: dict[str, Any] = {
         "message_id": public_id,
         "status": status,
         "recipient": recipient.email,

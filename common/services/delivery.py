@@ -10,13 +10,13 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from common.domain.outcomes import Outcome
-from common.domain.replies import suppresses
 from sqlalchemy import Connection
 
 from common.config import Settings
 from common.db.session import as_json, rows, run
 from common.domain import retry
+from common.domain.outcomes import Outcome
+from common.domain.replies import suppresses
 from common.queueing.app import LONGEST_COUNTDOWN
 from common.services import lifecycle
 from common.services.lifecycle import Applied, Change
@@ -119,9 +119,7 @@ UPDATE attempts a SET state = 'abandoned', ended_at = clock_timestamp()
 """
 
 
-def release(
-    connection: Connection, leases: Sequence[tuple[UUID, int]], *, crashed: bool, delay: float = 0.0
-) -> int:
+def release(connection: Connection, leases: Sequence[tuple[UUID, int]], *, crashed: bool, delay: float = 0.0) -> int:
     """Give messages back unsent: the attempt is `abandoned` and does not count (T11)."""
     wanted = as_json([{"id": message_id, "epoch": epoch} for message_id, epoch in leases])
     return run(connection, _RELEASE, wanted, int(crashed), delay)
@@ -199,9 +197,7 @@ def _bounce(claimed: Claimed, outcome: Outcome, data: dict[str, Any]) -> Change:
     )
 
 
-def unknown_change(
-    settings: Settings, row: Any, epoch: int, data: dict[str, Any], outcome: Outcome | None
-) -> Change:
+def unknown_change(settings: Settings, row: Any, epoch: int, data: dict[str, Any], outcome: Outcome | None) -> Change:
     """T12: cut after the final dot. `row` has id, unknown_count and delivery_guarantee."""
     guarantee = row.delivery_guarantee or settings.delivery_guarantee
     data = data | {"outcome": "unknown"}
@@ -247,9 +243,7 @@ def _event_data(claimed: Claimed, outcome: Outcome) -> dict[str, Any]:
 SIMULATOR = "simulator.sendarix.test"
 
 
-def _complain_in_simulator(
-    connection: Connection, claimed: Sequence[Claimed], applied: Sequence[Applied]
-) -> None:
+def _complain_in_simulator(connection: Connection, claimed: Sequence[Claimed], applied: Sequence[Applied]) -> None:
     delivered = {done.message_id for done in applied if done.status == "delivered"}
     complaining = [
         each.id
@@ -261,8 +255,5 @@ def _complain_in_simulator(
     ]
     lifecycle.apply(
         connection,
-        [
-            Change(each, "complain", data={"simulated": True}, suppress_reason="complaint")
-            for each in complaining
-        ],
+        [Change(each, "complain", data={"simulated": True}, suppress_reason="complaint") for each in complaining],
     )

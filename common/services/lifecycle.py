@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from common.domain.outcomes import Outcome
 from sqlalchemy import Connection
 
 from common.db.session import as_json, rows
 from common.domain.events import API_VERSION
 from common.domain.ids import encode, new_id
 from common.domain.lifecycle import DEAD, ENDED, TRANSITIONS
+from common.domain.outcomes import Outcome
 
 
 @dataclass(frozen=True, slots=True)

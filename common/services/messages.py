@@ -91,14 +91,9 @@ def timeline(connection: Connection, principal: Principal, message_id: UUID) -> 
     return [public_event(row) for row in rows(connection, _EVENTS, message_id)]
 
 
-def cancel(
-    connection: Connection, principal: Principal, ids: Sequence[UUID]
-) -> list[dict[str, Any] | DomainError]:
+def cancel(connection: Connection, principal: Principal, ids: Sequence[UUID]) -> list[dict[str, Any] | DomainError]:
     """Take back messages nobody is sending (T5); answers each, or why not. Repeating it is harmless."""
-    owned = {
-        row.id: row
-        for row in rows(connection, _OWNED, list(ids), principal.account_id, principal.environment)
-    }
+    owned = {row.id: row for row in rows(connection, _OWNED, list(ids), principal.account_id, principal.environment)}
     done = {
         applied.message_id
         for applied in lifecycle.apply(connection, [Change(each, "cancel") for each in sorted(owned)])

@@ -47,9 +47,7 @@ def route(connection: Connection, ids: Sequence[UUID]) -> tuple[list[Routed], li
     if not found:
         return [], []
     accounts = list({row.account_id for row in found})
-    sources = [
-        Source(r.id, r.name, r.kind, r.account_id, r.is_default) for r in rows(connection, _SOURCES, accounts)
-    ]
+    sources = [Source(r.id, r.name, r.kind, r.account_id, r.is_default) for r in rows(connection, _SOURCES, accounts)]
     applied = lifecycle.apply(connection, [_decide(row, sources) for row in found])
     moved = {done.message_id: done for done in applied}
     groups: dict[tuple[int, str], list[UUID]] = {}
@@ -63,9 +61,7 @@ def route(connection: Connection, ids: Sequence[UUID]) -> tuple[list[Routed], li
 def _decide(row: Any, sources: Sequence[Source]) -> Change:
     if row.suppressed is not None:
         return Change(row.id, "suppress", data={"reason": row.suppressed, "stage": "routing"})
-    way = choose(
-        Facts(row.account_id, row.environment, row.recipient_domain, row.tier, row.default_source_id), sources
-    )
+    way = choose(Facts(row.account_id, row.environment, row.recipient_domain, row.tier, row.default_source_id), sources)
     if way is None:
         return Change(row.id, "refuse", data={"reason": "no_source"}, cause="no_source")
     return Change(

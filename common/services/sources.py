@@ -3,6 +3,7 @@
 Never here: connections.
 """
 
+from dataclasses import dataclass
 from uuid import UUID
 
 from sqlalchemy import Connection
@@ -40,3 +41,24 @@ def keep(
     )
     source_id: UUID = found[0].id
     return source_id
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """What delivery needs of a source to connect."""
+
+    id: UUID
+    kind: str
+    host: str | None
+    port: int | None
+    tls: str
+    username: str | None
+    password: str | None
+    ehlo_name: str | None
+
+
+def get(connection: Connection, source_id: UUID) -> Exit | None:
+    """An enabled source, or None."""
+    sql = "SELECT id, kind, host, port, tls, username, password, ehlo_name FROM sources WHERE id = %s AND enabled"
+    found = rows(connection, sql, source_id)
+    return Exit(*found[0]) if found else None

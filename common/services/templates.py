@@ -85,3 +85,17 @@ def publish(
     )  # fmt: skip
     run(connection, "UPDATE templates SET published_version = %s WHERE id = %s", version, template_id)
     return version
+
+
+_PINNED = """
+SELECT t.id, t.slug, v.version, v.sender, v.subject, v.html, v.text, v.variables, v.tier
+  FROM templates t JOIN template_versions v ON v.template_id = t.id WHERE t.id = %s AND v.version = %s
+"""
+
+
+def pinned(connection: Connection, template_id: UUID, version: int) -> Template:
+    """The version a message was accepted with. Raises LookupError when it was deleted."""
+    found = rows(connection, _PINNED, template_id, version)
+    if not found:
+        raise LookupError(f"template {template_id} version {version} is gone")
+    return _template(found[0])

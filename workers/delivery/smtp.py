@@ -94,9 +94,7 @@ class Connection:
         self._extensions: dict[str, str] = {}
         self._dirty = False
 
-    def send(
-        self, mails: Sequence[Mail], may_finish: Callable[[Mail], bool]
-    ) -> list[tuple[Mail, Outcome]]:
+    def send(self, mails: Sequence[Mail], may_finish: Callable[[Mail], bool]) -> list[tuple[Mail, Outcome]]:
         """Send in order; one outcome for each mail, whatever happens.
 
         `may_finish` is asked right before a final dot is written; False ends the connection instead.
@@ -260,9 +258,7 @@ class Connection:
         took = int((monotonic() - talk.since) * 1000) if talk else 0
         enhanced = enhanced_of(code, text) if code else None
         lines = tuple(talk.lines) if talk else ()
-        return Outcome(
-            kind, stage, code, enhanced, text, category, self.target.host, self.ip, self.tls, took, lines
-        )
+        return Outcome(kind, stage, code, enhanced, text, category, self.target.host, self.ip, self.tls, took, lines)
 
     def _end(self) -> None:
         self.usable = False

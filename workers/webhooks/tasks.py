@@ -27,8 +27,6 @@ def dispatch_deliveries(ids: list[UUID]) -> None:
             posting.body,
             int(clock.now().timestamp()),
         )
-        posted = webhooks.Posted(
-            answered.ok, answered.status, answered.error, answered.response, answered.retry_after
-        )
+        posted = webhooks.Posted(answered.ok, answered.status, answered.error, answered.response, answered.retry_after)
         with transaction() as connection:
             webhooks.record(connection, current_settings(), [(posting, posted)])

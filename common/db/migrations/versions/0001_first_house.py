@@ -374,5 +374,24 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.execute("DROP VIEW invariant_violations")
-    for table in ["mailbox_messages", "webhook_attempts", "webhook_deliveries", "webhooks", "dead_letters", "suppressions", "attempts", "events", "idempotency_keys", "message_contents", "messages", "policies", "sources", "template_versions", "templates", "domains", "api_keys", "accounts"]:
+    for table in [
+        "mailbox_messages",
+        "webhook_attempts",
+        "webhook_deliveries",
+        "webhooks",
+        "dead_letters",
+        "suppressions",
+        "attempts",
+        "events",
+        "idempotency_keys",
+        "message_contents",
+        "messages",
+        "policies",
+        "sources",
+        "template_versions",
+        "templates",
+        "domains",
+        "api_keys",
+        "accounts",
+    ]:
         op.execute(f"DROP TABLE {table}")

@@ -1,0 +1,117 @@
+"""store, find, get: what the built-in mailbox has caught. Never here: SMTP."""
+
+import email
+import email.policy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from email.message import EmailMessage, Message
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from common import clock
+from common.db.session import rows, run
+from common.domain.ids import encode
+
+
+@dataclass(frozen=True, slots=True)
+class Caught:
+    """One mail for one recipient, as it came over the wire."""
+
+    id: UUID
+    sender: str
+    recipient: str
+    received_at: datetime
+    source: bytes
+
+
+_STORE = """
+INSERT INTO mailbox_messages (id, sender, recipient, recipient_key, subject, received_at, size, source)
+SELECT * FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::text[], %s::text[], %s::timestamptz[], %s::integer[],
+                     %s::bytea[])
+"""
+
+
+def store(connection: Connection, mails: Sequence[Caught]) -> None:
+    """Keep mails, all or none."""
+    columns = (
+        [mail.id for mail in mails],
+        [mail.sender for mail in mails],
+        [mail.recipient for mail in mails],
+        [mail.recipient.lower() for mail in mails],
+        [_subject(mail.source) for mail in mails],
+        [mail.received_at for mail in mails],
+        [len(mail.source) for mail in mails],
+        [mail.source for mail in mails],
+    )
+    connection.exec_driver_sql(_STORE, columns)
+
+
+def prune(connection: Connection, keep: int) -> int:
+    """Drop all but the newest `keep` mails; answers how many went."""
+    sql = (
+        "DELETE FROM mailbox_messages WHERE id <= (SELECT id FROM mailbox_messages ORDER BY id DESC OFFSET %s LIMIT 1)"
+    )
+    return run(connection, sql, keep)
+
+
+def find(
+    connection: Connection, recipient: str | None = None, limit: int = 50, before: UUID | None = None
+) -> list[dict[str, Any]]:
+    """Newest first; `before` continues after a mail."""
+    found = rows(
+        connection,
+        "SELECT id, sender, recipient, subject, received_at, size FROM mailbox_messages "
+        "WHERE (%s::text IS NULL OR recipient_key = %s) AND (%s::uuid IS NULL OR id < %s) ORDER BY id DESC LIMIT %s",
+        recipient and recipient.lower(),
+        recipient and recipient.lower(),
+        before,
+        before,
+        limit,
+    )
+    return [_summary(row) for row in found]
+
+
+def get(connection: Connection, mail_id: UUID) -> dict[str, Any] | None:
+    """One mail with its parts, headers and source; None when there is none."""
+    found = rows(connection, "SELECT * FROM mailbox_messages WHERE id = %s", mail_id)
+    if not found:
+        return None
+    source = bytes(found[0].source)
+    parsed = email.message_from_bytes(source, policy=email.policy.default)
+    return _summary(found[0]) | {
+        "text": _part(parsed, "plain"),
+        "html": _part(parsed, "html"),
+        "headers": [[name, str(value)] for name, value in parsed.items()],
+        "source": source.decode("utf-8", "replace"),
+    }
+
+
+def _summary(row: Any) -> dict[str, Any]:
+    return {
+        "id": encode("mbx", row.id),
+        "from": row.sender,
+        "recipient": row.recipient,
+        "subject": row.subject,
+        "received_at": clock.rfc3339(row.received_at),
+        "size": row.size,
+    }
+
+
+def _subject(source: bytes) -> str:
+    head = source.partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
+    try:
+        return str(email.message_from_bytes(head, policy=email.policy.default)["subject"] or "").replace("\x00", "")
+    except Exception:  # the standard parser raises many things on hostile headers; the mail is kept all the same
+        return ""
+
+
+def _part(parsed: Message, kind: str) -> str | None:
+    try:
+        assert isinstance(parsed, EmailMessage)
+        body = parsed.get_body(preferencelist=(kind,))
+        return None if body is None else str(body.get_content())
+    except Exception:  # likewise
+        return None

@@ -1,0 +1,80 @@
+"""From a claimed row to a mail: render the pinned template, assemble the MIME. The same bytes each time.
+
+Never here: sockets.
+"""
+
+import binascii
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from common.caching import Remembered
+from common.config import Settings
+from common.db.session import transaction
+from common.domain.ids import encode
+from common.domain.mime import Attachment, Letter, build
+from common.domain.outcomes import Outcome
+from common.domain.templates import Template, render
+from common.services import templates
+from common.services.delivery import Claimed
+from workers.delivery.smtp import Mail
+
+_pinned: Remembered[tuple[UUID, int], Template] = Remembered(seconds=3600.0, size=1024)
+
+
+def compose(
+    settings: Settings, window: Sequence[Claimed]
+) -> tuple[list[tuple[Claimed, Mail]], list[tuple[Claimed, Outcome]]]:
+    """Mails for what can be sent, and an outcome for what cannot be built."""
+    mails: list[tuple[Claimed, Mail]] = []
+    unsendable: list[tuple[Claimed, Outcome]] = []
+    for claimed in window:
+        try:
+            mails.append((claimed, _mail(settings, claimed)))
+        except ValueError as error:
+            outcome = Outcome("bounced", "render", None, None, str(error)[:500], "content")
+            unsendable.append((claimed, outcome))
+    return mails, unsendable
+
+
+def _mail(settings: Settings, claimed: Claimed) -> Mail:
+    row = claimed.row
+    subject, html, text = row.subject, row.html, row.text
+    if row.template_id is not None:
+        rendered = render(_template(row.template_id, row.template_version), row.template_data or {}, subject)
+        html, text = rendered.html, rendered.text
+    public_id = encode("msg", claimed.id)
+    sender: str = row.sender["email"]
+    letter = Letter(
+        message_id=public_id,
+        message_id_domain=settings.message_id_domain or sender.rpartition("@")[2],
+        created_at=row.created_at,
+        sender=(row.sender.get("name"), sender),
+        recipient=(row.recipient_name, row.recipient),
+        subject=subject,
+        html=html,
+        text=text,
+        cc=_pairs(row.cc),
+        reply_to=_pairs(row.reply_to),
+        headers=row.headers or {},
+        attachments=[_attachment(each) for each in row.attachments or ()],
+    )
+    return Mail(public_id, sender, (row.recipient,), build(letter))
+
+
+def _pairs(addresses: list[dict[str, Any]] | None) -> list[tuple[str | None, str]]:
+    return [(each.get("name"), each["email"]) for each in addresses or ()]
+
+
+def _attachment(given: dict[str, Any]) -> Attachment:
+    content = binascii.a2b_base64(given["content"])
+    kind = given.get("content_type") or "application/octet-stream"
+    return Attachment(given["filename"], kind, content, given.get("content_id"))
+
+
+def _template(template_id: UUID, version: int) -> Template:
+    def load() -> Template:
+        with transaction() as connection:
+            return templates.pinned(connection, template_id, version)
+
+    return _pinned.get((template_id, version), load)
