@@ -61,8 +61,9 @@ def list_messages() -> Response:
 def read_message(message_id: str) -> Response:
     """The current state of one message."""
     query.only()
+    which = query.path_id("msg", message_id)
     with transaction() as connection:
-        return json_answer(messages.get(connection, g.principal, query.path_id("msg", message_id)))
+        return json_answer(messages.get(connection, g.principal, which))
 
 
 @blueprint.get("/<message_id>/events")
@@ -70,8 +71,9 @@ def read_message(message_id: str) -> Response:
 def list_message_events(message_id: str) -> Response:
     """The timeline of one message, oldest first: the same objects that webhooks carry."""
     query.only()
+    which = query.path_id("msg", message_id)
     with transaction() as connection:
-        events = messages.timeline(connection, g.principal, query.path_id("msg", message_id))
+        events = messages.timeline(connection, g.principal, which)
     return json_answer({"data": events, "has_more": False, "next_cursor": None, "prev_cursor": None})
 
 
@@ -80,8 +82,9 @@ def list_message_events(message_id: str) -> Response:
 def cancel_message(message_id: str) -> Response:
     """Take a message back before it is delivered; repeating it is harmless. 404 when it is too late."""
     query.only()
+    which = query.path_id("msg", message_id)
     with transaction() as connection:
-        found = messages.cancel(connection, g.principal, [query.path_id("msg", message_id)])[0]
+        found = messages.cancel(connection, g.principal, [which])[0]
     if isinstance(found, DomainError):
         raise found
     return json_answer(found)

@@ -84,8 +84,9 @@ def _list(reasons: list[str]) -> Response:
 def read_suppression(which: str) -> Response:
     """One suppression, by its id or its address."""
     query.only()
+    found = _which(which)
     with transaction() as connection:
-        return json_answer(suppressions.get(connection, g.principal, _which(which)))
+        return json_answer(suppressions.get(connection, g.principal, found))
 
 
 @unsubscribes.get("/<which>")
@@ -93,8 +94,9 @@ def read_suppression(which: str) -> Response:
 def read_unsubscribe(which: str) -> Response:
     """One unsubscribe, by its id or its address."""
     query.only()
+    found = _which(which)
     with transaction() as connection:
-        return json_answer(suppressions.get(connection, g.principal, _which(which), UNSUBSCRIBED))
+        return json_answer(suppressions.get(connection, g.principal, found, UNSUBSCRIBED))
 
 
 @blueprint.delete("/<which>")
@@ -102,8 +104,9 @@ def read_unsubscribe(which: str) -> Response:
 def remove_suppression(which: str) -> Response:
     """Let mail to an address through again."""
     query.only()
+    found = _which(which)
     with transaction() as connection:
-        suppressions.remove(connection, g.principal, _which(which))
+        suppressions.remove(connection, g.principal, found)
     return no_content()
 
 
@@ -112,8 +115,9 @@ def remove_suppression(which: str) -> Response:
 def remove_unsubscribe(which: str) -> Response:
     """Record that a recipient subscribed again."""
     query.only()
+    found = _which(which)
     with transaction() as connection:
-        suppressions.remove(connection, g.principal, _which(which), UNSUBSCRIBED)
+        suppressions.remove(connection, g.principal, found, UNSUBSCRIBED)
     return no_content()
 
 

@@ -41,6 +41,7 @@ def list_webhooks() -> Response:
 def delete_webhook(webhook_id: str) -> Response:
     """Remove a webhook."""
     query.only()
+    which = query.path_id("whk", webhook_id)
     with transaction() as connection:
-        subscriptions.unsubscribe(connection, g.principal, query.path_id("whk", webhook_id))
+        subscriptions.unsubscribe(connection, g.principal, which)
     return no_content()
