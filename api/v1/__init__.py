@@ -1,6 +1,6 @@
 """The table of contents of the API: every blueprint under /v1, and health."""
 
-from api.v1 import dead_letters, health, messages, suppressions, webhooks
+from api.v1 import dead_letters, health, mailbox, messages, suppressions, webhooks
 
 BLUEPRINTS = (
     messages.blueprint,
@@ -8,5 +8,6 @@ BLUEPRINTS = (
     suppressions.unsubscribes,
     webhooks.blueprint,
     dead_letters.blueprint,
+    mailbox.blueprint,
     health.blueprint,
 )

@@ -1,0 +1,61 @@
+"""The built-in mailbox as JSON: what the quickstart account sent, newest first.
+
+Only that account's keys see it: every other account's keys find nothing at this address.
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from flask import Blueprint, Response, g
+
+from api import paging, query
+from api.answers import json_answer
+from api.auth import scope
+from common.db.session import transaction
+from common.domain.errors import NotFound
+from common.domain.ids import decode
+from common.services import mailbox
+from common.services.quickstart import QUICKSTART_ACCOUNT
+
+blueprint = Blueprint("mailbox", __name__, url_prefix="/v1/mailbox/messages")
+
+_NO_TIME = datetime(2000, 1, 1, tzinfo=UTC)  # mails are in the order of their ids; the cursor's time is unused
+
+
+@blueprint.get("")
+@scope("messages:read")
+def list_mail() -> Response:
+    """Captured mail, newest first; `recipient` picks one address."""
+    _only_quickstart()
+    query.only("recipient", "limit", "cursor")
+    recipient = query.address_key("recipient")
+    mark = paging.filter_hash(g.principal.account_id, {"recipient": recipient})
+    before, limit = query.cursor(mark), query.limit()
+    with transaction() as connection:
+        found = mailbox.find(connection, recipient, limit + 1, before[1] if before else None)
+    return paging.page(found[:limit], len(found) > limit, _position(found[:limit]), mark)
+
+
+def _position(found: list[dict[str, Any]]) -> paging.Position | None:
+    last: UUID | None = decode("mbx", found[-1]["id"]) if found else None
+    return None if last is None else (_NO_TIME, last)
+
+
+@blueprint.get("/<mail_id>")
+@scope("messages:read")
+def read_mail(mail_id: str) -> Response:
+    """One captured mail with text, html, headers and source."""
+    _only_quickstart()
+    query.only()
+    which = query.path_id("mbx", mail_id)
+    with transaction() as connection:
+        found = mailbox.get(connection, which)
+    if found is None:
+        raise NotFound("There is no mail with this id.")
+    return json_answer(found)
+
+
+def _only_quickstart() -> None:
+    if g.principal.account_id != QUICKSTART_ACCOUNT:
+        raise NotFound("The built-in mailbox belongs to the quickstart account.")
