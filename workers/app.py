@@ -1,5 +1,12 @@
 """The explicit list of task modules; what `celery -A workers.app` points at."""
 
+from workers.delivery import tasks as delivery
+from workers.retry import tasks as retry
+from workers.routing import tasks as routing
+from workers.scheduler import tasks as scheduler
 from workers.shell import app
+from workers.webhooks import tasks as webhooks
 
-__all__ = ["app"]
+TASK_MODULES = (routing, delivery, retry, webhooks, scheduler)
+
+__all__ = ["TASK_MODULES", "app"]

@@ -8,7 +8,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _DENIED_4 = tuple(
     ipaddress.IPv4Network(text)
-    for text in [
+    for text in (
         "0.0.0.0/8",
         "10.0.0.0/8",
         "100.64.0.0/10",
@@ -27,12 +27,18 @@ _DENIED_4 = tuple(
         "203.0.113.0/24",
         "224.0.0.0/4",
         "240.0.0.0/4",
-    ]
+    )
 )
 _ALLOWED_6 = ipaddress.IPv6Network("2000::/3")
 _DENIED_6 = tuple(
     ipaddress.IPv6Network(text)
-    for text in ["2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20", "2620:4f:8000::/48"]
+    for text in (
+        "2001::/23",
+        "2001:db8::/32",
+        "2002::/16",
+        "3fff::/20",
+        "2620:4f:8000::/48",
+    )
 )
 _NEVER = (ipaddress.IPv4Network("169.254.0.0/16"), ipaddress.IPv6Network("fd00:ec2::254/128"))
 

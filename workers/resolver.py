@@ -31,12 +31,9 @@ class Resolver:
     def __init__(self, settings: Settings) -> None:
         self._resolver = dns.resolver.Resolver(configure=not settings.dns_servers)
         if settings.dns_servers:
-            first, *_ = settings.dns_servers.split(",")
-            port = first.rpartition(":")[2] if ":" in first else "53"
-            self._resolver.nameservers = [
-                each.strip().rpartition(":")[0] or each for each in settings.dns_servers.split(",")
-            ]
-            self._resolver.port = int(port)
+            servers = [each.strip().rpartition(":") for each in settings.dns_servers.split(",")]
+            self._resolver.nameservers = [host or port for host, _, port in servers]
+            self._resolver.port = int(servers[0][2]) if servers[0][0] else 53
         self._resolver.lifetime = 10.0
         self._known: dict[tuple[str, str], tuple[float, list[str]]] = {}
         self._lock = threading.Lock()

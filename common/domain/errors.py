@@ -103,7 +103,7 @@ class UnsupportedMedia(DomainError):
 class InvalidFields(DomainError):
     status, code, title = 422, "validation_error", "Validation failed"
 
-    def __init__(self, errors: Sequence[FieldError], **options: object) -> None:
+    def __init__(self, errors: Sequence[FieldError]) -> None:
         count = len(errors)
         super().__init__("1 field is invalid." if count == 1 else f"{count} fields are invalid.", errors=errors)
 

@@ -62,13 +62,12 @@ def check_source(source: str) -> None:
 def _environment(parts: tuple[tuple[str, str], ...]) -> Environment:
     for _, source in parts:
         check_source(source)
-    environment = Environment(
+    return Environment(
         templates=dict(parts),
         undefined_behavior="strict",
         auto_escape_callback=lambda name: name == "html",
         fuel=FUEL,
     )
-    return environment
 
 
 def render(template: Template, data: Mapping[str, Any], subject: str | None = None) -> Rendered:

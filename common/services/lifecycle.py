@@ -57,7 +57,8 @@ class Applied:
 _APPLY = """
 WITH x AS MATERIALIZED (
   SELECT * FROM json_to_recordset(%s) AS x(
-    id uuid, public_id text, event_id uuid, event_public_id text, origins text[], epoch integer, to_status text, event text, data jsonb, delay double precision,
+    id uuid, public_id text, event_id uuid, event_public_id text, origins text[], epoch integer,
+    to_status text, event text, data jsonb, delay double precision,
     armed boolean, counts boolean, unknown boolean, source_id uuid, path text, ended boolean,
     attempt_state text, stage text, code smallint, enhanced text, reply text, category text, mx text,
     ip text, tls text, transcript jsonb, delivery jsonb, cause text, suppress_reason text)
@@ -105,7 +106,8 @@ WITH x AS MATERIALIZED (
            'data', jsonb_build_object('message_id', x.public_id, 'seq', t.seq, 'tags', c.tags,
                                       'metadata', c.metadata) || t.data)::text,
          t.timestamp, t.timestamp, t.timestamp
-    FROM told t JOIN x ON x.id = t.message_id JOIN webhooks w ON w.account_id = t.account_id AND w.environment = t.data ->> 'environment'
+    FROM told t JOIN x ON x.id = t.message_id JOIN webhooks w ON w.account_id = t.account_id
+         AND w.environment = t.data ->> 'environment'
          AND w.state = 'enabled' AND (w.event_types IS NULL OR t.type = ANY(w.event_types))
     JOIN message_contents c ON c.message_id = t.message_id
   RETURNING id, message_id

@@ -134,7 +134,7 @@ class Connection:
         try:
             content = stuff(mail.content)
             if not ahead:
-                self._write(self._envelope(mail, talk), self.deadlines.envelope)
+                self._write(self._envelope(mail), self.deadlines.envelope)
             refused, stage = self._read_envelope(mail, talk)
             if refused is not None:
                 return refused, False
@@ -170,7 +170,7 @@ class Connection:
             return self._outcome("bounced", "mail", 552, text, "too_large", None)
         return None
 
-    def _envelope(self, mail: Mail, talk: _Talk | None) -> bytes:
+    def _envelope(self, mail: Mail) -> bytes:
         options = ""
         if "SIZE" in self._extensions:
             options += f" SIZE={len(mail.content)}"
@@ -217,7 +217,7 @@ class Connection:
         """Content and final dot, with the next envelope behind; None when the lease ended meanwhile."""
         behind = b""
         if following is not None and self._refuse_locally(following) is None:
-            behind = self._envelope(following, None)
+            behind = self._envelope(following)
         if len(content) <= SMALL:
             self._write(b"".join((content, b".\r\n", behind)), self.deadlines.block)
             return True

@@ -374,7 +374,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.execute("DROP VIEW invariant_violations")
-    for table in [
+    for table in (
         "mailbox_messages",
         "webhook_attempts",
         "webhook_deliveries",
@@ -393,5 +393,5 @@ def downgrade() -> None:
         "domains",
         "api_keys",
         "accounts",
-    ]:
+    ):
         op.execute(f"DROP TABLE {table}")
