@@ -15,8 +15,9 @@ from common import clock, telemetry
 from common.config import SettingError, Settings, current_settings
 from common.db import session
 from common.domain.errors import DomainError
+from common.domain.ids import decode
 from common.domain.principals import SCOPES
-from common.services import keys, quickstart
+from common.services import keys, quickstart, requeueing
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -53,6 +54,9 @@ def _parser() -> argparse.ArgumentParser:
     revoke = key.add_parser("revoke", help="revoke a key by its public part")
     revoke.add_argument("kid", help="the eight characters after sk_live_sdx_")
     revoke.set_defaults(run=_revoke_key)
+    again = commands.add_parser("requeue", help="try waiting messages now")
+    again.add_argument("messages", nargs="+", metavar="msg_…")
+    again.set_defaults(run=_requeue)
     docs = commands.add_parser("config-docs", help="print the table of settings as Markdown")
     docs.set_defaults(run=_config_docs)
     return parser
@@ -90,6 +94,15 @@ def _revoke_key(options: argparse.Namespace, _settings: Settings) -> int:
         done = keys.revoke(connection, options.kid, now=clock.now())
     print("revoked; in force everywhere within 5 s" if done else "no living key has this public part")
     return 0 if done else 1
+
+
+def _requeue(options: argparse.Namespace, _settings: Settings) -> int:
+    ids = {text: decode("msg", text) for text in options.messages}
+    with session.transaction() as connection:
+        done = requeueing.requeue(connection, [each for each in ids.values() if each is not None])
+    for text, message_id in ids.items():
+        print(f"{text}: {'due now' if message_id in done else 'not waiting, or unknown'}")
+    return 0 if len(done) == len(ids) else 1
 
 
 def _config_docs(_options: argparse.Namespace, _settings: Settings) -> None:
