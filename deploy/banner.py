@@ -5,8 +5,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
-from rich.panel import Panel
-from rich.table import Table
 
 _EXAMPLE = {
     "recipient": "user@example.com",
@@ -39,12 +37,10 @@ def example_curl(facts: Mapping[str, Any], idempotency_key: str) -> str:
 def print_banner(facts: Mapping[str, Any], idempotency_key: str) -> None:
     """Addresses, keys and the example, copyable: nothing is wrapped or cut."""
     console = Console(highlight=False, soft_wrap=True)
-    table = Table.grid(padding=(0, 2))
+    console.print("\n[bold green]Sendarix is ready[/bold green]\n")
     for label, name in _ROWS:
-        table.add_row(f"[bold]{label}[/bold]", f"[cyan]{facts[name]}[/cyan]")
-    table.add_row("[bold]SMTP[/bold]", f"[cyan]{facts['smtp_host']}:{facts['smtp_port']}[/cyan]")
-    width = max(len(str(facts[name])) for _, name in _ROWS) + 22
-    console.print(Panel(table, title="Sendarix is ready", title_align="left", width=width, border_style="green"))
+        console.print(f"  [bold]{label:10}[/bold] [cyan]{facts[name]}[/cyan]")
+    console.print(f"  [bold]{'SMTP':10}[/bold] [cyan]{facts['smtp_host']}:{facts['smtp_port']}[/cyan]\n")
     console.print("Send a first mail:\n")
     console.print(example_curl(facts, idempotency_key), markup=False)
     console.print(f"\nIt arrives in the built-in mailbox: {facts['mailbox_url']}\nCtrl-C stops everything.\n")

@@ -134,7 +134,10 @@ def _queues(url: str) -> Iterator[Finding]:
     client = redis.Redis.from_url(url, socket_timeout=5, socket_connect_timeout=5)
     try:
         server = client.info("server")
-        yield Finding("redis", f"{server.get('server_name', 'redis')} {server['redis_version']} answers")
+        yield Finding(
+            "redis",
+            f"{server.get('server_name', 'redis')} {server.get('valkey_version', server['redis_version'])} answers",
+        )
         depths = {name: int(client.llen(name)) for name in ALL}
         deep = [name for name, depth in depths.items() if depth > _DEEP_QUEUE]
         seen = ", ".join(f"{name} {depth}" for name, depth in depths.items() if depth) or "all empty"

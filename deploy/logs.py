@@ -6,7 +6,10 @@ from pathlib import Path
 from deploy.identity import make_folder
 
 _LIMIT = 10_000_000
-_LOUD = re.compile(r"\b(error|critical|fatal|warning|traceback|exception)\b", re.IGNORECASE)
+_LOUD = re.compile(
+    r"(?<!%)\b(ERROR|CRITICAL|FATAL|PANIC|WARNING|Traceback)\b|\[(error|warning|critical)\b"
+    r'|"level": ?"(error|warning|critical)"'
+)
 
 
 def rotate_log(path: Path) -> None:
