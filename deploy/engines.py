@@ -1,5 +1,6 @@
 """Both embedded engines as one thing. Several may live in one process; there is no global state."""
 
+import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -56,6 +57,12 @@ class Engines:
         """Stop PostgreSQL, then Valkey. What does not run is left alone."""
         for engine in self._all():
             engine.stop()
+
+    def discard(self) -> None:
+        """Stop both and delete PostgreSQL's stand-in folder if it has one; the home is the caller's to delete."""
+        self.stop()
+        if self.postgres and self.postgres.place != self.home:
+            shutil.rmtree(self.postgres.place, ignore_errors=True)
 
     def ensure_alive(self) -> list[str]:
         """Restart what has died; returns the names restarted. Raises EngineError."""

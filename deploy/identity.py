@@ -3,7 +3,7 @@
 PostgreSQL refuses to run as root, so under root its process (and no other) drops to an existing unprivileged
 user. That user must be able to walk to the data: the home folder becomes 0711 (its contents stay closed), and
 when a folder above it is closed (a checkout under a 0700 /root) the data stands in /var/lib/sendarix-<random>
-instead, named by `postgres.place` in the home folder. Folders above the home are never changed.
+instead (a home under the temp folder: there), named by `postgres.place` in the home folder. Folders above the home are never changed.
 """
 
 import hashlib
@@ -98,7 +98,9 @@ def data_place(home: Path, identity: Identity) -> Path:
         home.chmod(home.stat().st_mode | 0o011)
     if _can_enter(identity, home):
         return home
-    place = _ELSEWHERE / f"sendarix-{secrets.token_hex(6)}"
+    temporary = Path(tempfile.gettempdir()).resolve()
+    short_lived = home.resolve().is_relative_to(temporary) and _can_enter(identity, temporary)
+    place = (temporary if short_lived else _ELSEWHERE) / f"sendarix-{secrets.token_hex(6)}"
     make_folder(place, 0o711)
     pointer.write_text(f"{place}\n")
     return place

@@ -28,7 +28,7 @@ def engines(home: Path) -> Iterator[Engines]:
     pair = Engines(home)
     pair.start()
     yield pair
-    pair.stop()
+    pair.discard()
 
 
 def _rows(engines: Engines) -> list[tuple[int]]:
@@ -110,3 +110,23 @@ def test_root_runs_only_postgres_as_somebody_else(engines: Engines) -> None:
     pids = engines.pids
     assert psutil.Process(pids["postgres"]).uids().real != 0
     assert psutil.Process(pids["valkey"]).uids().real == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root needs another place")
+def test_a_home_behind_a_closed_folder_keeps_its_data_and_the_folder_stays_closed(tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    first = Engines(closed / "home")
+    try:
+        first.start()
+        _write(first)
+        first.stop()
+        second = Engines(closed / "home")
+        second.start()
+        assert _rows(second) == [(1,), (2,)]
+        second.stop()
+        assert stat.S_IMODE(closed.stat().st_mode) == 0o700
+    finally:
+        first.discard()
+    assert first.postgres is not None
+    assert not first.postgres.place.exists()
