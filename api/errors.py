@@ -16,7 +16,7 @@ from common.domain.errors import DomainError, FieldError, InFlight
 
 log = structlog.get_logger()
 
-DOCS = "https://docs.sendarix.dev/errors/"
+DOCS = "/docs/errors/"  # relative (RFC 9457 3.1.1): every installation serves its own documentation
 PROBLEM = "application/problem+json"
 _FRAMEWORK = {
     400: ("invalid_request", "The request cannot be read"),
