@@ -3,7 +3,8 @@
 PostgreSQL refuses to run as root, so under root its process (and no other) drops to an existing unprivileged
 user. That user must be able to walk to the data: the home folder becomes 0711 (its contents stay closed), and
 when a folder above it is closed (a checkout under a 0700 /root) the data stands in /var/lib/sendarix-<random>
-instead (a home under the temp folder: there), named by `postgres.place` in the home folder. Folders above the home are never changed.
+instead (a home under the temp folder: there), named by `postgres.place` in the home folder. Folders above the
+home are never changed.
 """
 
 import hashlib
