@@ -5,9 +5,11 @@ idle, up to `ticket_size` when busy. A lost ticket costs seconds: the row is due
 re-issues it. Never here: rows.
 """
 
+import contextlib
 import os
 import threading
 import time
+import uuid
 from collections import deque
 from collections.abc import Iterable
 from typing import Any
@@ -16,7 +18,7 @@ from uuid import UUID
 import structlog
 
 from common.config import current_settings
-from common.queueing.app import make_celery
+from common.queueing.app import broker_url, make_celery
 
 log = structlog.get_logger()
 
@@ -34,6 +36,10 @@ class Publisher:
         settings = current_settings()
         self._size = settings.ticket_size
         self._app = make_celery(settings, publisher=True)
+        # A direct exchange on Redis is the list itself, whatever bindings a FLUSHALL has taken.
+        self._exchange = "mail" if broker_url(settings).startswith("amqp") else ""
+        self._connection: Any = None
+        self._producer: Any = None
         self._waiting: dict[Line, deque[str]] = {}
         self._count = 0
         self._wake = threading.Condition()
@@ -83,13 +89,38 @@ class Publisher:
     def _publish(self, line: Line, ids: list[str]) -> None:
         if time.monotonic() < self._open_until:
             return
-        task, queue, _, countdown = line
-        options: dict[str, Any] = {"countdown": countdown} if countdown else {}
         try:
-            self._app.send_task(task, (ids,), queue=queue, retry=False, ignore_result=True, **options)
+            self._send(line, ids)
         except Exception as error:  # kombu raises bare AttributeError and more when a broker goes away
             self._open_until = time.monotonic() + BREAKER_SECONDS
-            log.warning("tickets_not_published", queue=queue, ids=len(ids), error=repr(error)[:200])
+            self._disconnect()
+            log.warning("tickets_not_published", queue=line[1], ids=len(ids), error=repr(error)[:200])
+
+    def _send(self, line: Line, ids: list[str]) -> None:
+        """What `send_task` does, over one kept producer: half its cost."""
+        task, queue, _, countdown = line
+        if self._producer is None:
+            self._connection = self._app.connection_for_write()
+            self._producer = self._app.amqp.Producer(self._connection, auto_declare=False)
+        options: dict[str, Any] = {"countdown": countdown} if countdown else {}
+        message = self._app.amqp.as_task_v2(str(uuid.uuid4()), task, (ids,), {}, ignore_result=True, **options)
+        self._producer.publish(
+            message.body,
+            exchange=self._exchange,
+            routing_key=queue,
+            serializer="json",
+            headers=message.headers,
+            delivery_mode=2,
+            retry=False,
+            declare=[],
+            **message.properties,
+        )
+
+    def _disconnect(self) -> None:
+        connection, self._connection, self._producer = self._connection, None, None
+        with contextlib.suppress(Exception):
+            if connection is not None:
+                connection.close()
 
 
 _publishers: dict[int, Publisher] = {}

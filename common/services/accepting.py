@@ -140,7 +140,25 @@ def accept(principal: Principal, fields: dict[str, Any], *, idempotency_key: str
     if principal.paused:
         raise Forbidden("This account is paused.", code="account_paused")
     settings = current_settings()
-    draft = compose(settings, principal, fields, idempotency_key, request_id, clock.now())
+    if settings.calibration_fault == "cache_only_idempotency":
+        return _accept_forgetfully(settings, principal, fields, idempotency_key or request_id, request_id)
+    return _accept(settings, compose(settings, principal, fields, idempotency_key, request_id, clock.now()), request_id)
+
+
+def _accept_forgetfully(
+    settings: Settings, principal: Principal, fields: dict[str, Any], key: str, request_id: str
+) -> Answer:
+    """A calibration fault: Idempotency-Keys live only in this process's memory."""
+    if key not in _forgettable:
+        draft = compose(settings, principal, fields, None, request_id, clock.now())
+        _forgettable[key] = _accept(settings, draft, request_id)
+    return _forgettable[key]
+
+
+_forgettable: dict[str, Answer] = {}
+
+
+def _accept(settings: Settings, draft: Draft, request_id: str) -> Answer:
     waiting = _Waiting(draft, request_id, settings.accept_status)
     committer().submit(waiting)
     if not waiting.done.wait(WAIT_SECONDS):
@@ -203,12 +221,13 @@ class Committer:
             written = write(connection, self._settings, [waiting.draft for waiting in first])
             missing = [waiting for waiting in first if waiting.draft.id not in written] + repeated
             recalled = _recall(connection, missing) if missing else {}
-        _leave_tickets([waiting.draft for waiting in first if waiting.draft.id in written], written)
         for waiting in first:
             if waiting.draft.id in written:
                 waiting.finish(Answer(waiting.status, waiting.body))
         for waiting in missing:
             _replay(waiting, recalled)
+        # After the answers: publishing costs a caller nothing, and a lost ticket is swept.
+        _leave_tickets([waiting.draft for waiting in first if waiting.draft.id in written], written)
 
 
 _OUTAGES = ("OperationalError", "AdminShutdown", "CrashShutdown", "CannotConnectNow", "InterfaceError")

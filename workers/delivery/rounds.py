@@ -4,8 +4,10 @@ Never here: the wire's words (smtp.py) or SQL.
 """
 
 from collections.abc import Sequence
+from uuid import UUID
 
 import structlog
+from sqlalchemy import Connection
 
 from common import clock
 from common.config import Settings
@@ -48,6 +50,8 @@ class Round:
             window, self._waiting = self._waiting[: self._window], self._waiting[self._window :]
             mails, unsendable = compose(self._settings, window)
             owned = self._turn(results + unsendable, [claimed for claimed, _ in mails])
+            if self._settings.calibration_fault == "early_ack":
+                self._acknowledge_early([claimed for claimed, _ in mails])
             results = self._send([(claimed, mail) for claimed, mail in mails if claimed.id in owned])
 
     def _turn(self, results: Sequence[Result], upcoming: Sequence[Claimed]) -> set[object]:
@@ -59,7 +63,7 @@ class Round:
             if results:
                 done = delivery.record(connection, self._settings, results, clock.now())
             if upcoming:
-                owned |= delivery.fence(connection, upcoming, self._settings.lease_seconds)
+                owned |= self._fence(connection, upcoming)
         self._leases.hold([each.id for each in upcoming if each.id in owned], since)
         self._leases.drop([claimed.id for claimed, _ in results])
         for change, applied in done:
@@ -67,6 +71,19 @@ class Round:
                 tickets.leave_countdown([applied.message_id], change.delay)
         tickets.leave_webhooks([applied for _, applied in done])
         return owned
+
+    def _fence(self, connection: Connection, upcoming: Sequence[Claimed]) -> set[UUID]:
+        """Which of `upcoming` may be sent now."""
+        if self._settings.calibration_fault == "commit_after_send":
+            return {each.id for each in upcoming}
+        owned = delivery.fence(connection, upcoming, self._settings.lease_seconds)
+        return {each.id for each in upcoming} if self._settings.calibration_fault == "no_fencing" else owned
+
+    def _acknowledge_early(self, claimed: Sequence[Claimed]) -> None:
+        """A calibration fault: delivered is written before anything is sent."""
+        promise = Outcome("delivered", "dot", 250, None, "acknowledged before sending", "delivered")
+        with transaction() as connection:
+            delivery.record(connection, self._settings, [(each, promise) for each in claimed], clock.now())
 
     def _send(self, mails: Sequence[tuple[Claimed, Mail]]) -> list[Result]:
         """An outcome for each, whatever happens on the wire."""
