@@ -1,0 +1,29 @@
+"""Ten random kills, a FLUSHALL and a dead PostgreSQL under load: is any mail lost, doubled or untold?"""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.chaos import calibration
+from tests.chaos.run import Plan, perform
+from tests.chaos.verdict import AT_LEAST_ONCE, AT_MOST_ONCE
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(280)]
+
+SEED = int(os.environ.get("CHAOS_SEED", "20260419"))
+
+
+@pytest.mark.parametrize(("guarantee", "messages"), [(AT_LEAST_ONCE, 2000), (AT_MOST_ONCE, 600)])
+def test_a_storm_loses_doubles_or_leaves_untold(guarantee: str, messages: int, tmp_path: Path) -> None:
+    faults = ("flushall", "kill:postgres")
+    plan = Plan(messages=messages, kills=10, seed=SEED, guarantee=guarantee, faults=faults, drain=200.0)
+    result = perform(plan, tmp_path)
+    assert result.verdict.clean, result.report()
+    assert len(result.struck) == 12, result.report()
+
+
+@pytest.mark.parametrize("fault", ["commit_after_send", "cache_only_idempotency"])
+def test_a_broken_build_goes_unnoticed(fault: str) -> None:
+    caught, result = calibration.catch(fault, SEED)
+    assert caught, result.report()
