@@ -117,12 +117,18 @@ def reachable_binaries(folder: Path, place: Path, identity: Identity) -> Path:
     if not copy.exists():
         draft = copy.with_suffix(".draft")
         shutil.rmtree(draft, ignore_errors=True)
-        shutil.copytree(source, draft, symlinks=True)
+        package = source.parent
+        shutil.copytree(source, draft / package.name / source.name, symlinks=True)
+        # A wheel keeps the shared libraries of its binaries in a folder beside the package.
+        libraries = package.with_name(f"{package.name}.libs")
+        if libraries.is_dir():
+            shutil.copytree(libraries, draft / libraries.name, symlinks=True)
         _open_for_reading(draft)
         draft.rename(copy)
-    if not can_run(identity, [str(copy / "bin" / "postgres"), "--version"]):
+    binaries = copy / source.parent.name / source.name / folder.name
+    if not can_run(identity, [str(binaries / "initdb"), "--version"]):
         raise EngineError(f"The PostgreSQL binaries in {folder} do not run on this machine.")
-    return copy / "bin"
+    return binaries
 
 
 def _open_for_reading(root: Path) -> None:
