@@ -48,7 +48,7 @@ reset: setup ## delete all local data after a typed confirmation (FORCE=1 skips 
 	@$(BIN)/python -m deploy.reset $(if $(FORCE),--force)
 
 docs: setup ## write the generated pages of docs/
-	$(BIN)/sendarix config-docs > docs/configuration.md
+	$(BIN)/python -m deploy.pages
 
 lock: setup ## resolve deploy/requirements.lock again
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

@@ -1,0 +1,92 @@
+"""`make docs`: writes docs/configuration.md and docs/events.md from the code they describe.
+
+Never here: prose that the code does not hold. tests/guards/test_pages.py checks that both are up to date.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from common.config import Settings
+from common.domain.events import API_VERSION, EVENT_TYPES
+
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+_NOTE = "<!-- Written by `make docs` from {source}; edit that file instead. -->"
+
+
+def configuration() -> str:
+    """Every setting as a Markdown page."""
+    lines = [
+        "# Settings",
+        "",
+        _NOTE.format(source="common/config.py"),
+        "",
+        "All are read once, from the environment. An unset one has its default.",
+        "",
+        "| variable | type | default | what it is |",
+        "| --- | --- | --- | --- |",
+    ]
+    for name, field in Settings.__dataclass_fields__.items():
+        meaning = field.metadata["sentence"].replace("|", "\\|")
+        lines.append(
+            f"| `SENDARIX_{name.upper()}` | {field.metadata['kind']} | {_default(field.default)} | {meaning} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _default(value: Any) -> str:
+    if value == "":
+        return "empty"
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+
+
+def events() -> str:
+    """Every event type with an example of its payload as a Markdown page."""
+    lines = [
+        "# Events",
+        "",
+        _NOTE.format(source="common/domain/events.py"),
+        "",
+        "`GET /v1/messages/{id}/events` answers these objects, oldest first; a webhook receives the same object,",
+        "with `environment` beside `type` and the message's `tags` and `metadata` inside `data`.",
+        "`seq` counts the events of one message from 1 without gaps. New types and fields may be added:",
+        "ignore what you do not know.",
+        "",
+        "| type | when |",
+        "| --- | --- |",
+    ]
+    lines += [f"| `{kind.name}` | {kind.sentence} |" for kind in EVENT_TYPES.values()]
+    for kind in EVENT_TYPES.values():
+        lines += ["", f"## {kind.name}", "", kind.sentence, "", "```json", _example(kind.name, kind.example), "```"]
+    return "\n".join(lines) + "\n"
+
+
+def _example(name: str, own: dict[str, Any]) -> str:
+    common: dict[str, Any] = {}
+    if name.startswith("message."):
+        status = name.removeprefix("message.")
+        common = {"message_id": "msg_01k5qkz0v8fyw9m2q3r4s5t6v7", "seq": 1}
+        common |= {"recipient": "user@example.com", "status": status, "environment": "live"}
+    payload = {
+        "id": "evt_01k5qkz0v9e0bs2m3n4p5q6r7s",
+        "type": name,
+        "timestamp": "2026-04-19T14:30:00.000Z",
+        "api_version": API_VERSION,
+        "data": common | own,
+    }
+    return orjson.dumps(payload, option=orjson.OPT_INDENT_2).decode()
+
+
+PAGES = {"configuration.md": configuration, "events.md": events}
+"""File name under docs/ to the function that writes it."""
+
+
+def main() -> None:
+    """Write every page."""
+    for name, write in PAGES.items():
+        (DOCS / name).write_text(write())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,80 @@
+"""Every task name has a function, every queue a worker, every Procfile line a room."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from common.queueing import queues, tasks
+
+ROOT = Path(__file__).parents[2]
+SHARED_QUEUES = {"delivery.critical"}
+"""The dedicated line is the floor, the shared line lets idle slots help."""
+_ASK = "import json, workers.app as w; print(json.dumps([n for n in w.app.tasks if not n.startswith('celery.')]))"
+
+
+def _procfile() -> dict[str, str]:
+    lines = [line for line in (ROOT / "Procfile").read_text().splitlines() if line and not line.startswith("#")]
+    return {name: command.strip() for name, _, command in (line.partition(":") for line in lines)}
+
+
+def test_a_task_name_has_no_function_or_a_function_no_name() -> None:
+    environ = os.environ | {
+        "SENDARIX_REDIS_URL": "redis://127.0.0.1:1/0",
+        "SENDARIX_DATABASE_URL": "postgresql://127.0.0.1:1/none",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", _ASK], cwd=ROOT, env=environ, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, f"`import workers.app` fails in a fresh interpreter:\n{done.stderr[-2000:]}"
+    bound = set(json.loads(done.stdout.splitlines()[-1]))
+    assert not set(tasks.ALL) - bound, (
+        f"nobody does {sorted(set(tasks.ALL) - bound)}: bind a function with @task(...) in workers/<type>/tasks.py "
+        "and list its module in workers/app.py"
+    )
+    assert not bound - set(tasks.ALL), (
+        f"{sorted(bound - set(tasks.ALL))} have no constant: name them in common/queueing/tasks.py, ALL included"
+    )
+
+
+def test_a_task_constant_is_missing_from_all() -> None:
+    named = {value for name, value in vars(tasks).items() if name.isupper() and isinstance(value, str)}
+    assert named == set(tasks.ALL), f"add to ALL in common/queueing/tasks.py: {sorted(named - set(tasks.ALL))}"
+
+
+@pytest.mark.parametrize("queue", queues.ALL)
+def test_a_queue_is_consumed_by_no_line_or_by_too_many(queue: str) -> None:
+    lines = [name for name, command in _procfile().items() if queue in _consumed(command)]
+    assert lines, f"nobody consumes {queue}: name it after -Q in a Procfile line"
+    most = 2 if queue in SHARED_QUEUES else 1
+    assert len(lines) <= most, f"{queue} is consumed by {', '.join(lines)}: take it off all but one Procfile line"
+
+
+def test_a_line_consumes_a_queue_that_does_not_exist() -> None:
+    for name, command in _procfile().items():
+        unknown = set(_consumed(command)) - set(queues.ALL)
+        assert not unknown, f"Procfile {name}: {sorted(unknown)} are not in common/queueing/queues.py"
+
+
+def test_a_line_is_not_named_after_its_folder() -> None:
+    rooms = {folder.name for folder in (ROOT / "workers").iterdir() if (folder / "__init__.py").exists()}
+    for name in _procfile():
+        assert name in ("web", "release") or name.partition("-")[0] in rooms, (
+            f"Procfile {name}: begin its name with a folder of workers/ ({', '.join(sorted(rooms))})"
+        )
+
+
+def test_the_shared_line_does_not_drain_the_higher_tier_first() -> None:
+    for name, command in _procfile().items():
+        known = [queue for queue in _consumed(command) if queue in (*queues.ROUTING, *queues.DELIVERY)]
+        ordered = sorted(known, key=(*queues.ROUTING, *queues.DELIVERY).index)
+        assert known == ordered, f"Procfile {name}: the order after -Q is the drain order, put critical first"
+
+
+def _consumed(command: str) -> list[str]:
+    found = re.search(r" -Q (\S+)", command)
+    return found[1].split(",") if found else []
