@@ -43,7 +43,10 @@ def database(engines: Engines) -> Iterator[None]:
     """An empty schema; every row a test leaves is gone afterwards."""
     yield
     with session.transaction() as connection:
-        names = [row[0] for row in connection.exec_driver_sql(
-            "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version'"
-        )]
+        names = [
+            row[0]
+            for row in connection.exec_driver_sql(
+                "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version'"
+            )
+        ]
         connection.exec_driver_sql(f"TRUNCATE {', '.join(names)} CASCADE")

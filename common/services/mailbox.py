@@ -84,7 +84,7 @@ def get(connection: Connection, mail_id: UUID) -> dict[str, Any] | None:
     return _summary(found[0]) | {
         "text": _part(parsed, "plain"),
         "html": _part(parsed, "html"),
-        "headers": [[name, str(value)] for name, value in parsed.items()],
+        "headers": _headers(source),
         "source": source.decode("utf-8", "replace"),
     }
 
@@ -98,6 +98,14 @@ def _summary(row: Any) -> dict[str, Any]:
         "received_at": clock.rfc3339(row.received_at),
         "size": row.size,
     }
+
+
+def _headers(source: bytes) -> list[list[str]]:
+    """As they stand on the wire, unfolded; read without the standard parser, which raises on hostile ones."""
+    head = source.partition(b"\r\n\r\n")[0].decode("utf-8", "replace")
+    unfolded = head.replace("\r\n ", " ").replace("\r\n\t", " ")
+    pairs = [line.partition(":") for line in unfolded.split("\r\n")]
+    return [[name, value.strip()] for name, colon, value in pairs if colon]
 
 
 def _subject(source: bytes) -> str:

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from tests.chaos.verdict import AT_LEAST_ONCE, AT_MOST_ONCE
 def main(arguments: Sequence[str] | None = None) -> int:
     """0 when every rule held (or, calibrating, when every broken build was caught)."""
     options = _parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the formation is stopped, too
     if options.calibrate:
         return 0 if calibration.run_all(options.seed) else 1
     guarantees = [options.guarantee] if options.guarantee else [AT_LEAST_ONCE, AT_MOST_ONCE]

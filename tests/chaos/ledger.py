@@ -43,13 +43,22 @@ class Entry:
     def accepted(self) -> bool:
         return any(200 <= status < 300 for _, status in self.answers)
 
+    @property
+    def subject(self) -> str:
+        return f"Ledger {self.token}"
+
+    @property
+    def text(self) -> str:
+        """ASCII in one short line, so that its form in the mail is known: itself and a line end."""
+        return f"Entry {self.token} for {self.recipient}."
+
     def body(self) -> bytes:
         """The request; the same bytes at every try."""
         fields: dict[str, Any] = {
             "recipient": self.recipient,
             "from": "ledger@example.com",
-            "subject": f"Ledger {self.token}",
-            "text": f"Entry {self.token} for {self.recipient}.",
+            "subject": self.subject,
+            "text": self.text,
         }
         if self.scheduled is not None:
             fields["scheduled_time"] = datetime.fromtimestamp(self.scheduled, UTC).isoformat()

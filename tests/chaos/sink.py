@@ -27,7 +27,7 @@ _REFUSALS = ("rcpt", "data", "dot")
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """One mail the sink took: seconds since the epoch, envelope, and SHA-256 of the bytes in hex."""
+    """One mail the sink took: seconds since the epoch, envelope, and SHA-256 in hex of all bytes and of the body."""
 
     at: float
     sender: str
@@ -35,6 +35,7 @@ class Received:
     message_id: str
     subject: str
     sha256: str
+    body_sha256: str
     dropped: bool
 
 
@@ -112,7 +113,7 @@ class _Server:
         if self._options.delay:
             await asyncio.sleep(self._options.delay)
         dropped = self._chance.random() * 100 < self._options.drop
-        head = content[: content.find(b"\r\n\r\n") + 2]
+        head, _, body = content.partition(b"\r\n\r\n")
         found = {name.lower(): text.decode() for name, text in _HEADER.findall(head)}
         line: dict[str, Any] = {
             "at": time.time(),
@@ -121,6 +122,7 @@ class _Server:
             "message_id": found.get(b"x-sendarix-message-id", ""),
             "subject": found.get(b"subject", ""),
             "sha256": hashlib.sha256(content).hexdigest(),
+            "body_sha256": hashlib.sha256(body).hexdigest(),
             "dropped": dropped,
         }
         os.write(self._log, json.dumps(line).encode() + b"\n")

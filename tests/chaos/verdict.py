@@ -3,6 +3,7 @@
 Pure: takes records, returns what is broken. An explained exception is counted, never hidden.
 """
 
+import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -164,18 +165,17 @@ def _r5(records: Records, copies: Copies) -> Iterator[Broken]:
 
 
 def _r6(records: Records, copies: Copies) -> Iterator[Broken]:
-    hashes: dict[str, str] = {}
     for entry in records.entries:
+        expected = hashlib.sha256(entry.text.encode() + b"\r\n").hexdigest()
         for message_id in entry.message_ids:
-            for each in copies.get(message_id, []):
-                if each.recipient.lower() != entry.recipient.lower():
-                    yield Broken("R6", message_id, f"went to {each.recipient} instead of {entry.recipient}")
-            digests = {each.sha256 for each in copies.get(message_id, [])}
-            if len(digests) > 1:
+            found = copies.get(message_id, [])
+            for each in found:
+                if (each.recipient.lower(), each.subject) != (entry.recipient.lower(), entry.subject):
+                    yield Broken("R6", message_id, f"{each.subject} to {each.recipient} is not what was sent")
+                if each.body_sha256 != expected:
+                    yield Broken("R6", message_id, "its body is not what was sent")
+            if len({each.sha256 for each in found}) > 1:
                 yield Broken("R6", message_id, "its copies differ in their bytes")
-            for digest in digests:
-                if hashes.setdefault(digest, message_id) != message_id:
-                    yield Broken("R6", message_id, f"has the bytes of {hashes[digest]}")
 
 
 def _r7(records: Records, _: Copies) -> Iterator[Broken]:
