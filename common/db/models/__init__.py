@@ -1,0 +1,39 @@
+"""Every table, one file per noun. Columns, keys and foreign keys: the hot verbs are Core statements, no ORM object."""
+
+from common.db.models.account import Account
+from common.db.models.api_key import ApiKey
+from common.db.models.attempt import Attempt
+from common.db.models.base import Base
+from common.db.models.dead_letter import DeadLetter
+from common.db.models.domain import Domain
+from common.db.models.event import Event
+from common.db.models.idempotency_key import IdempotencyKey
+from common.db.models.mailbox_message import MailboxMessage
+from common.db.models.message import Message, MessageContent
+from common.db.models.policy import Policy
+from common.db.models.source import Source
+from common.db.models.suppression import Suppression
+from common.db.models.template import Template, TemplateVersion
+from common.db.models.webhook import Webhook, WebhookAttempt, WebhookDelivery
+
+__all__ = [
+    "Account",
+    "ApiKey",
+    "Attempt",
+    "Base",
+    "DeadLetter",
+    "Domain",
+    "Event",
+    "IdempotencyKey",
+    "MailboxMessage",
+    "Message",
+    "MessageContent",
+    "Policy",
+    "Source",
+    "Suppression",
+    "Template",
+    "TemplateVersion",
+    "Webhook",
+    "WebhookAttempt",
+    "WebhookDelivery",
+]
