@@ -2,10 +2,12 @@
 
 import email
 import email.policy
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from email.message import EmailMessage, Message
+from email.header import decode_header, make_header
+from email.message import EmailMessage
 from typing import Any
 from uuid import UUID
 
@@ -31,7 +33,10 @@ _STORE = """
 INSERT INTO mailbox_messages (id, sender, recipient, recipient_key, subject, received_at, size, source)
 SELECT * FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::text[], %s::text[], %s::timestamptz[], %s::integer[],
                      %s::bytea[])
+ON CONFLICT (id) DO NOTHING
 """
+_SUBJECT = re.compile(rb"(?im)^Subject:[ \t]*((?:[^\r\n]|\r\n[ \t])*)")
+_MOST_SUBJECT = 998
 
 
 def store(connection: Connection, mails: Sequence[Caught]) -> None:
@@ -80,7 +85,7 @@ def get(connection: Connection, mail_id: UUID) -> dict[str, Any] | None:
     if not found:
         return None
     source = bytes(found[0].source)
-    parsed = email.message_from_bytes(source, policy=email.policy.default)
+    parsed = _parse(source)
     return _summary(found[0]) | {
         "text": _part(parsed, "plain"),
         "html": _part(parsed, "html"),
@@ -109,17 +114,37 @@ def _headers(source: bytes) -> list[list[str]]:
 
 
 def _subject(source: bytes) -> str:
-    head = source.partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
-    try:
-        return str(email.message_from_bytes(head, policy=email.policy.default)["subject"] or "").replace("\x00", "")
-    except Exception:  # the standard parser raises many things on hostile headers; the mail is kept all the same
+    """The decoded subject. Found without a parser: this runs for every mail."""
+    end = source.find(b"\r\n\r\n")
+    found = _SUBJECT.search(source, 0, end + 2 if end >= 0 else len(source))
+    if found is None:
         return ""
+    raw = found[1].replace(b"\r\n", b"").decode("utf-8", "replace")
+    return _clean(_decode_words(raw) if "=?" in raw else raw)[:_MOST_SUBJECT]
 
 
-def _part(parsed: Message, kind: str) -> str | None:
+def _decode_words(raw: str) -> str:
     try:
-        assert isinstance(parsed, EmailMessage)
+        return str(make_header(decode_header(raw)))
+    except Exception:  # the standard parser raises many things on hostile headers; the mail is kept all the same
+        return raw
+
+
+def _clean(text: str) -> str:
+    """Text that PostgreSQL and JSON take: no NUL, no lone surrogates."""
+    return text.encode("utf-8", "replace").decode("utf-8").replace("\x00", "")
+
+
+def _parse(source: bytes) -> EmailMessage:
+    try:
+        return email.message_from_bytes(source, _class=EmailMessage, policy=email.policy.default)
+    except Exception:  # likewise
+        return EmailMessage()
+
+
+def _part(parsed: EmailMessage, kind: str) -> str | None:
+    try:
         body = parsed.get_body(preferencelist=(kind,))
-        return None if body is None else str(body.get_content())
+        return None if body is None else _clean(str(body.get_content()))
     except Exception:  # likewise
         return None

@@ -72,6 +72,7 @@ class Session:
     receiving: bool = False
     ended: bool = False
     _buffer: bytearray = field(default_factory=bytearray)
+    _searched: int = 0
 
     def feed(self, data: bytes) -> list[bytes | Mail]:
         """Everything that can be answered now."""
@@ -88,15 +89,16 @@ class Session:
         if self._buffer.startswith(b".\r\n"):
             end, skip = 0, 3
         else:
-            end, skip = self._buffer.find(b"\r\n.\r\n"), 5
+            end, skip = self._buffer.find(b"\r\n.\r\n", self._searched), 5
         if end < 0:
+            self._searched = max(0, len(self._buffer) - 4)
             if len(self._buffer) > MOST_BYTES:
                 self.ended = True
                 return b"552 5.3.4 too large\r\n"
             return None
         source = bytes(self._buffer[: end + 2 if skip == 5 else 0])
         del self._buffer[: end + skip]
-        self.receiving = False
+        self.receiving, self._searched = False, 0
         if source.startswith(b".") or b"\r\n.." in source:
             source = source.replace(b"\r\n..", b"\r\n.")
             source = source[1:] if source.startswith(b"..") else source
@@ -147,7 +149,7 @@ class Session:
         found = _PATH.match(line)
         if found is None:
             return b"501 5.5.4 write MAIL FROM:<address>\r\n"
-        if self.sender is not None:
+        if self.recipients:
             return b"503 5.5.1 a transaction is open\r\n"
         self.sender, self.recipients = found[1].decode("utf-8", "replace"), []
         return b"250 2.1.0 ok\r\n"
