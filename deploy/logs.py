@@ -47,7 +47,5 @@ class LogWatch:
             log.seek(max(self._offset, size - 65_536))
             text = log.read().decode(errors="replace")
             self._offset = log.tell()
-        found = [
-            line.strip()[:200] for line in text.splitlines() if _LOUD.search(line) and not _START_BANNER.match(line)
-        ]
+        found = [line.strip()[:200] for line in text.splitlines() if _LOUD.search(line)]
         return found[:most]
