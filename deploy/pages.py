@@ -48,8 +48,8 @@ def events() -> str:
         "",
         _NOTE.format(source="common/domain/events.py"),
         "",
-        "`GET /v1/messages/{id}/events` answers these objects, oldest first; a webhook receives the same object,",
-        "with `environment` beside `type` and the message's `tags` and `metadata` inside `data`.",
+        "`GET /v1/messages/{id}/events` answers these objects, oldest first. A webhook receives the same object, with",
+        "`environment` beside `type` as well. `data` always has the message's `tags` and `metadata`.",
         "`seq` counts the events of one message from 1 without gaps. New types and fields may be added:",
         "ignore what you do not know.",
         "",
@@ -68,6 +68,7 @@ def _example(name: str, own: dict[str, Any]) -> str:
         status = name.removeprefix("message.")
         common = {"message_id": "msg_01k5qkz0v8fyw9m2q3r4s5t6v7", "seq": 1}
         common |= {"recipient": "user@example.com", "status": status, "environment": "live"}
+        common |= {"tags": ["login"], "metadata": {"user": "42"}}
     payload = {
         "id": "evt_01k5qkz0v9e0bs2m3n4p5q6r7s",
         "type": name,
