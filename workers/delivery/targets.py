@@ -4,6 +4,7 @@ Never here: SQL or what a reply means.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from uuid import UUID
 
 from common.caching import Remembered
@@ -18,6 +19,8 @@ from workers.delivery.sessions import Sessions
 from workers.delivery.smtp import ConnectFailed, Mail, Target
 from workers.egress import read_networks
 from workers.resolver import Resolver
+
+SINK_EXCUSES = 15
 
 Sent = list[tuple[Mail, Outcome]]
 
@@ -41,7 +44,11 @@ class Targets:
         done: Sent = []
         waiting = list(mails)
         while waiting:
-            results = self._over_one_connection(targets, waiting, may_finish)
+            try:
+                results = self._over_one_connection(targets, waiting, may_finish)
+            except ConnectFailed as problem:
+                outcome = self._excuse(sample, problem.outcome)
+                return done + [(mail, outcome) for mail in waiting]
             settled = [(mail, outcome) for mail, outcome in results if outcome.kind != "untried"]
             left = [mail for mail, outcome in results if outcome.kind == "untried"]
             done += settled
@@ -69,7 +76,15 @@ class Targets:
                 return self._over_one_connection(targets, mails, may_finish)
             return results
         assert problem is not None
-        return [(mail, problem.outcome) for mail in mails]
+        raise problem
+
+    def _excuse(self, sample: Claimed, outcome: Outcome) -> Outcome:
+        """A sink is ours: while it is being restarted, not reaching it is no attempt, a few times."""
+        way = self._exit(sample.row.source_id)
+        free = int(sample.row.lease_epoch) - int(sample.row.attempt_no) <= SINK_EXCUSES
+        if way is not None and way.kind == "sink" and outcome.stage == "connect" and free:
+            return replace(outcome, kind="untried")
+        return outcome
 
     def _targets(self, sample: Claimed) -> Iterator[Target]:
         way = self._exit(sample.row.source_id)
