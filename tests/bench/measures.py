@@ -1,0 +1,239 @@
+"""The measurements, each in the order a run takes them: from a stand to figures. Never here: how a stand works."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tests.bench.figures import Figure, above, at_least, at_most, under
+from tests.bench.load import Report, percentile, start
+from tests.bench.stand import Stand, wait_until
+
+Progress = Callable[[str], None]
+BUDGET_MICROSECONDS = 1500.0
+POSTFIX = "Postfix"
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much of everything. Counts are messages, times seconds."""
+
+    accept_seconds: float = 2.5
+    otp: int = 150
+    queued: int = 20_000
+    probes: int = 150
+    end_to_end: int = 6000
+    batches: int = 40
+    celery: int = 1200
+    drain_seconds: float = 100.0
+
+
+SHORT = Size()
+FULL = Size(5.0, 400, 100_000, 600, 50_000, 200, 5000, 600.0)
+
+
+class Measures:
+    """One run. `figures` grows as they are taken; `notes` says what could not be."""
+
+    def __init__(self, stand: Stand, size: Size, tell: Progress) -> None:
+        self._stand, self._size, self._tell = stand, size, tell
+        self.figures: list[Figure] = []
+        self.notes: list[str] = []
+        self._otp_idle_p99 = float("nan")
+        self._accept_rate = float("nan")
+
+    @property
+    def steps(self) -> list[tuple[str, Callable[[], None]]]:
+        return [
+            ("one-time codes at idle", self.otp_idle),
+            ("accepting, workers stopped", self.accepts),
+            ("one-time codes behind a queue", self.otp_behind_queue),
+            ("end to end", self.end_to_end),
+            ("memory", self.memory),
+        ]
+
+    def otp_idle(self) -> None:
+        """Latency without other work, beside a bare chain of two Celery tasks."""
+        self._stand.post(connections=1, count=30, every=0.01, priority="critical", prefix="warm")
+        self._stand.wait_drained(30)
+        own = self._latencies(self._probe("idle", self._size.otp), "idle")
+        self._tell("a bare chain of two Celery tasks")
+        floor = self._chain()
+        self._otp_idle_p99 = percentile(own, 99)
+        for percent in (50, 99):
+            self.figures.append(
+                at_most(
+                    f"OTP idle p{percent}",
+                    percentile(own, percent),
+                    "ms",
+                    "POST to first SMTP byte, nothing else to do",
+                    beside="chain of two Celery no-op tasks",
+                    floor=percentile(floor, percent),
+                    times=3,
+                )
+            )
+
+    def _probe(self, prefix: str, count: int) -> Report:
+        return self._stand.post(connections=1, count=count, every=0.03, priority="critical", prefix=prefix)
+
+    def _latencies(self, report: Report, prefix: str) -> list[float]:
+        """Milliseconds from each POST to the first byte of its MAIL command, sorted."""
+        wait_until(lambda: len(self._stand.taken(prefix)) >= len(report.sent), 60, "the last one-time code")
+        first = {each.recipient: each.first_byte for each in reversed(self._stand.taken(prefix))}
+        return sorted((first[recipient] - sent) / 1e6 for recipient, sent in report.sent)
+
+    def _chain(self) -> list[float]:
+        lines = (["-P", "threads", "-c", "2", "-Q", "bench.first"], ["-P", "threads", "-c", "8", "-Q", "bench.second"])
+        warm = 20
+        with self._stand.floor_workers(*lines):
+            self._stand.publish("chain", str(warm))
+            wait_until(lambda: len(self._stand.chain_latencies()) >= warm, 30, "the first chains")
+            self._stand.publish("chain", str(self._size.otp))
+            wait_until(
+                lambda: len(self._stand.chain_latencies()) >= warm + self._size.otp, 30, "the last of the chains"
+            )
+        return sorted(self._stand.chain_latencies()[warm:])
+
+    def accepts(self) -> None:
+        """Requests per second with every worker stopped, beside the bare view under the same server."""
+        with self._stand.workers_paused(), self._stand.floor_web() as floor:
+            self._stand.post(connections=16, seconds=0.7, priority="bulk", prefix="warm")
+            floor(connections=16, seconds=0.7)
+            for connections in (1, 16, 64):
+                self._tell(f"accepting over {connections} connections")
+                options = {"connections": connections, "seconds": self._size.accept_seconds, "priority": "bulk"}
+                own = self._stand.post(**options, prefix=f"a{connections}x")
+                bare = floor(**options)
+                self._accept_figures(connections, own, bare)
+            self._batches()
+            self._fill_queue()
+
+    def _accept_figures(self, connections: int, own: Report, bare: Report) -> None:
+        label = f"accept, {connections} connection{'s' if connections > 1 else ''}"
+        beside = "bare Flask view, INSERT, LPUSH"
+        rate = (f"{label}, per second", own.rate, "/s", "202 answers per second, full contract")
+        if connections == 64:
+            self._accept_rate = own.rate
+            self.figures.append(at_least(*rate, beside=beside, floor=bare.rate, times=1.3))
+        else:
+            self.figures.append(Figure(*rate, beside, bare.rate))
+        for percent in (50, 99):
+            timing = (f"{label}, p{percent}", own.percentile(percent), "ms", "request to answer")
+            if connections == 16 and percent == 99:
+                self.figures.append(at_most(*timing, beside=beside, floor=bare.percentile(99), times=1.5))
+            else:
+                self.figures.append(Figure(*timing, beside, bare.percentile(percent)))
+
+    def _batches(self) -> None:
+        self._tell("accepting batches of 100")
+        try:
+            report = self._stand.post(
+                path="/v1/messages/batch",
+                connections=8,
+                count=self._size.batches,
+                per_request=100,
+                priority="bulk",
+                prefix="b",
+            )
+        except RuntimeError as error:
+            self.notes.append(f"batches of 100 were not measured: {str(error)[:160]!r}")
+            return
+        self.figures.append(
+            at_least(
+                "batch accept, messages per second",
+                report.rate * 100,
+                "/s",
+                "100 messages a call, 8 connections",
+                beside="one message a call, 64 connections",
+                floor=self._accept_rate,
+                times=6,
+            )
+        )
+
+    def _fill_queue(self) -> None:
+        missing = self._size.queued - (self._stand.accepted - self._stand.sink.count())
+        if missing > 0:
+            self._tell(f"queueing {self._size.queued:,} bulk messages")
+            self._stand.post(connections=64, count=missing, priority="bulk", prefix="q")
+
+    def otp_behind_queue(self) -> None:
+        """One-time codes while a bulk queue drains, and how fast and evenly it drains."""
+        before = self._stand.sink.count()
+        cpu = self._stand.cpu()
+        report = self._probe("busy", self._size.probes)
+        waiting = self._stand.accepted - self._stand.sink.count()
+        own = self._latencies(report, "busy")
+        if waiting < 500:
+            self.notes.append("the bulk queue ran empty while one-time codes were sent: their p99 is too good")
+        self._tell("draining the queue")
+        self._stand.wait_drained(self._size.drain_seconds)
+        self._drain_figures(before, cpu)
+        for percent in (50, 99):
+            timing = (f"OTP p{percent} behind {self._size.queued:,} bulk", percentile(own, percent), "ms")
+            meaning = "POST to first SMTP byte while a bulk queue drains"
+            if percent == 99:
+                idle = {"beside": "OTP idle p99", "floor": self._otp_idle_p99}
+                self.figures.append(at_most(*timing, meaning, **idle, times=3))  # type: ignore[arg-type]
+            else:
+                self.figures.append(Figure(*timing, meaning))
+
+    def _drain_figures(self, before: int, cpu: dict[str, float]) -> None:
+        times = sorted(each.taken for each in self._stand.sink.taken()[before:])
+        count, seconds = len(times), (times[-1] - times[0]) / 1e9
+        spent = sum(self._stand.cpu().values()) - sum(cpu.values())
+        self.figures.append(
+            at_least(
+                f"drain of a queue of {count:,}",
+                count / seconds,
+                "/s",
+                "first to last mail in the sink; no DKIM",
+                beside=POSTFIX,
+                floor=None,
+                times=2,
+            )
+        )
+        self.figures.append(
+            Figure("drain, CPU per message", spent / count * 1e6, "us", "the whole formation, engines included")
+        )
+        edges = [times[count * tenth // 10] for tenth in range(10)] + [times[-1]]
+        rates = [count / 10 / max(1e-9, (after - at) / 1e9) for at, after in zip(edges, edges[1:], strict=False)]
+        slowest = min(rates) / rates[0]
+        self.figures.append(
+            above("drain, evenness", slowest, "of first", "slowest tenth of the drain over its first tenth", 0.85)
+        )
+
+    def end_to_end(self) -> None:
+        """From the first POST to the last mail in the sink, with the CPU of each stage."""
+        cpu, count = self._stand.cpu(), self._size.end_to_end
+        loading = start(self._stand.load(connections=64, count=count, prefix="e"))
+        report = self._stand.counted(loading())
+        self._stand.wait_drained(self._size.drain_seconds)
+        spent = {stage: seconds - cpu.get(stage, 0.0) for stage, seconds in self._stand.cpu().items()}
+        last = max(each.taken for each in self._stand.taken("e"))
+        rate = count / ((last - report.began) / 1e9)
+        self._tell("a plain Celery task with smtplib per message")
+        plain = self._plain_celery()
+        name, meaning = "end to end, per second", "first POST to last mail in the sink, everything on this machine"
+        self.figures.append(
+            at_least(name, rate, "/s", meaning, beside="a Celery task with smtplib each", floor=plain, times=4)
+        )
+        self.figures.append(at_least(name, rate, "/s", meaning, beside=POSTFIX, floor=None, times=1.5))
+        for stage, seconds in sorted(spent.items()):
+            self.figures.append(Figure(f"CPU, {stage}", seconds / count * 1e6, "us", "per message, end to end"))
+        total = sum(spent.values()) / count * 1e6
+        self.figures.append(under("CPU, everything", total, "us", "per message, end to end", BUDGET_MICROSECONDS))
+
+    def _plain_celery(self) -> float:
+        """Mails per second of one task per mail over the prefork pool, first publish to last mail."""
+        count, before = self._size.celery, self._stand.sink.count()
+        with self._stand.floor_workers(["-P", "prefork", "-c", "2", "-Q", "bench.mail"]):
+            self._stand.publish("mail", "0", str(self._stand.sink.port))
+            wait_until(lambda: self._stand.sink.count() > before, 30, "the plain worker's first mail")
+            began = int(self._stand.publish("mail", str(count), str(self._stand.sink.port)))
+            wait_until(lambda: self._stand.sink.count() >= before + count + 2, 60, "the plain worker's last mail")
+        self._stand.accepted += count + 2
+        return count / ((max(each.taken for each in self._stand.taken("celery")) - began) / 1e9)
+
+    def memory(self) -> None:
+        """PSS of everything the supervisor runs, engines included, after the whole run."""
+        used = self._stand.memory() / 1e6
+        meaning = f"PSS of all processes and engines after {self._stand.accepted:,} messages"
+        self.figures.append(under("memory", used, "MB", meaning, 800))
