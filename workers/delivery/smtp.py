@@ -5,6 +5,7 @@ Where the server offers PIPELINING, the next mail's envelope travels with this m
 """
 
 import base64
+import re
 import socket
 import ssl
 from collections.abc import Callable, Sequence
@@ -17,6 +18,8 @@ from workers.delivery.wire import ProtocolError, Reply, ReplyReader, command, st
 
 SMALL = 256 * 1024
 """Content up to this size leaves in one write with its dot; the lease is checked right before."""
+
+_SIZE = re.compile(r"[0-9]{1,18}\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +76,21 @@ class _Talk:
     """The transcript of one mail."""
 
     since: float
+    stage: str = "mail"
     lines: list[Line] = field(default_factory=list)
 
     def add(self, who: str, text: str) -> None:
         if len(self.lines) < 64:
             self.lines.append((int((monotonic() - self.since) * 1000), who, text[:300]))
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """A mail as it will be written: each envelope command with its stage, and the stuffed content."""
+
+    mail: Mail
+    commands: tuple[tuple[str, bytes], ...]
+    content: bytes
 
 
 class Connection:
@@ -93,6 +106,7 @@ class Connection:
         self._replies = ReplyReader()
         self._extensions: dict[str, str] = {}
         self._dirty = False
+        self._sent_ahead = False
 
     def send(self, mails: Sequence[Mail], may_finish: Callable[[Mail], bool]) -> list[tuple[Mail, Outcome]]:
         """Send in order; one outcome for each mail, whatever happens.
@@ -100,15 +114,20 @@ class Connection:
         `may_finish` is asked right before a final dot is written; False ends the connection instead.
         """
         results: list[tuple[Mail, Outcome]] = []
-        pipelining = "PIPELINING" in self._extensions
         ahead = False
+        upcoming = self._prepare(mails[0]) if mails else None
         for index, mail in enumerate(mails):
+            ready, upcoming = upcoming, self._prepare(mails[index + 1]) if index + 1 < len(mails) else None
             if not self.usable:
                 results.append((mail, self._untried("the connection ended before this mail")))
-                continue
-            following = mails[index + 1] if pipelining and index + 1 < len(mails) else None
-            outcome, ahead = self._one(mail, ahead, following, may_finish)
-            results.append((mail, outcome))
+            elif isinstance(ready, _Ready):
+                following = upcoming if self._pipelining and isinstance(upcoming, _Ready) else None
+                outcome = self._one(ready, ahead, following, may_finish)
+                results.append((mail, outcome))
+                ahead = following is not None and self._sent_ahead
+            elif ready is not None:
+                results.append((mail, ready))
+                ahead = False
         return results
 
     def quit(self) -> None:
@@ -122,111 +141,118 @@ class Connection:
                 pass
         self._sock.close()
 
-    def _one(
-        self, mail: Mail, ahead: bool, following: Mail | None, may_finish: Callable[[Mail], bool]
-    ) -> tuple[Outcome, bool]:
-        talk = _Talk(monotonic())
-        stage = "mail"
-        fresh = self.sent_count == 0
-        refusal = self._refuse_locally(mail)
-        if refusal is not None:
-            return refusal, False
-        try:
-            content = stuff(mail.content)
-            if not ahead:
-                self._write(self._envelope(mail), self.deadlines.envelope)
-            refused, stage = self._read_envelope(mail, talk)
-            if refused is not None:
-                return refused, False
-            if not may_finish(mail):
-                self._end()
-                return self._untried("the lease ended before the final dot", talk), False
-            stage = "content"
-            rest = self._write_content(mail, content, following, may_finish)
-            if rest is None:
-                self._end()
-                return self._untried("the lease ended before the final dot", talk), False
-            stage = "dot"
-            talk.add("C", f"<{len(mail.content)} octets> .")
-            reply = self._read(self.deadlines.dot)
-            talk.add("S", f"{reply.code} {reply.text}")
-            self.sent_count += 1
-            return self._judge(stage, reply, talk), following is not None and self.usable
-        except ValueError as error:
-            self._end()
-            return self._outcome("bounced", "content", None, str(error), "protocol", talk), False
-        except (_Lost, OSError, ProtocolError) as error:
-            self._end()
-            return self._lost(stage, fresh, error, talk), False
+    @property
+    def _pipelining(self) -> bool:
+        return "PIPELINING" in self._extensions
 
-    def _refuse_locally(self, mail: Mail) -> Outcome | None:
+    def _prepare(self, mail: Mail) -> "_Ready | Outcome":
+        """What will be written for this mail, or why it cannot go to this server. Nothing is said yet."""
         needs_utf8 = mail.smtputf8 or not (mail.sender + "".join(mail.recipients)).isascii()
         if needs_utf8 and "SMTPUTF8" not in self._extensions:
             text = "5.6.7 the server does not accept international addresses"
             return self._outcome("bounced", "mail", 553, text, "policy", None)
-        limit = self._extensions.get("SIZE", "")
-        if limit.isdigit() and 0 < int(limit) < len(mail.content):
-            text = f"5.3.4 the server accepts at most {limit} octets"
+        limit = _SIZE.match(self._extensions.get("SIZE", ""))
+        if limit is not None and 0 < int(limit[0]) < len(mail.content):
+            text = f"5.3.4 the server accepts at most {limit[0]} octets"
             return self._outcome("bounced", "mail", 552, text, "too_large", None)
-        return None
+        options = f" SIZE={len(mail.content)}" if limit is not None else ""
+        options += " SMTPUTF8" if needs_utf8 else ""
+        try:
+            commands = [("mail", command(f"MAIL FROM:<{mail.sender}>{options}"))]
+            commands += [("rcpt", command(f"RCPT TO:<{each}>")) for each in mail.recipients]
+            return _Ready(mail, (*commands, ("data", b"DATA\r\n")), stuff(mail.content))
+        except ValueError as error:
+            return self._outcome("bounced", "content", None, str(error), "protocol", None)
 
-    def _envelope(self, mail: Mail) -> bytes:
-        options = ""
-        if "SIZE" in self._extensions:
-            options += f" SIZE={len(mail.content)}"
-        if mail.smtputf8 and "SMTPUTF8" in self._extensions:
-            options += " SMTPUTF8"
-        lines = [f"MAIL FROM:<{mail.sender}>{options}", *(f"RCPT TO:<{each}>" for each in mail.recipients), "DATA"]
-        if self._dirty:
-            lines.insert(0, "RSET")
-        return b"".join(command(line) for line in lines)
+    def _one(
+        self, ready: "_Ready", ahead: bool, following: "_Ready | None", may_finish: Callable[[Mail], bool]
+    ) -> Outcome:
+        talk = _Talk(monotonic())
+        fresh = self.sent_count == 0
+        self._sent_ahead = False
+        try:
+            refusal = self._envelope(ready, ahead, talk)
+            if refusal is not None:
+                self.sent_count += 1
+                return self._refused(*refusal, fresh, talk)
+            if not may_finish(ready.mail) or not self._write_content(ready, following, may_finish, talk):
+                self._end()
+                return self._untried("the lease ended before the final dot", talk)
+            talk.add("C", f"<{len(ready.mail.content)} octets> .")
+            reply = self._read(self.deadlines.dot)
+            talk.add("S", f"{reply.code} {reply.text}")
+            if reply.code // 100 not in (2, 4, 5):
+                raise ProtocolError(f"the answer to the final dot is {reply.code}")
+            self.sent_count += 1
+            return self._judge("dot", reply, talk)
+        except (_Lost, OSError, ProtocolError) as error:
+            self._end()
+            return self._lost(talk.stage, fresh, error, talk)
 
-    def _read_envelope(self, mail: Mail, talk: _Talk) -> tuple[Outcome | None, str]:
-        """Read the envelope's answers in order; a refusal of it, if any, and the stage reached."""
+    def _envelope(self, ready: "_Ready", ahead: bool, talk: _Talk) -> tuple[str, Reply] | None:
+        """Say the envelope and read its answers in order; the first refusal with its stage, if any."""
+        commands = ready.commands
         if self._dirty:
-            self._read(self.deadlines.envelope)
+            commands = (("reset", b"RSET\r\n"), *commands)
             self._dirty = False
+        if self._pipelining and not ahead:
+            self._write(b"".join(line for _, line in commands), self.deadlines.envelope)
         refusal: tuple[str, Reply] | None = None
         accepted = 0
-        commands = [("mail", f"MAIL FROM:<{mail.sender}>")]
-        commands += [("rcpt", f"RCPT TO:<{each}>") for each in mail.recipients]
         for stage, line in commands:
-            talk.add("C", line)
+            talk.stage = "mail" if stage == "reset" else stage
+            if not self._pipelining:
+                self._write(line, self.deadlines.envelope)
+            talk.add("C", line.decode("utf-8").rstrip())
             reply = self._read(self.deadlines.envelope)
             talk.add("S", f"{reply.code} {reply.text}")
-            self._note_421(reply)
-            if not reply.positive and refusal is None:
-                refusal = (stage, reply)
-            accepted += stage == "rcpt" and reply.positive
-        talk.add("C", "DATA")
-        reply = self._read(self.deadlines.envelope)
-        talk.add("S", f"{reply.code} {reply.text}")
-        self._note_421(reply)
-        if refusal is None and reply.code == 354 and accepted == len(mail.recipients):
-            return None, "data"
-        stage, why = refusal or ("data", reply)
-        if reply.code == 354:
-            self._write(b".\r\n", self.deadlines.envelope)
-            self._note_421(self._read(self.deadlines.dot))
+            good = reply.code == 354 if stage == "data" else reply.positive
+            if not good and refusal is None:
+                refusal = talk.stage, reply
+            if reply.code == 421 or (refusal is not None and not self._pipelining):
+                break
+            accepted += stage == "rcpt" and good
+        if refusal is not None:
+            self._abandon(reply.code, accepted)
+        return refusal
+
+    def _abandon(self, last_code: int, accepted: int) -> None:
+        """After a refused envelope: leave the connection so that the next mail can begin."""
         self._dirty = True
-        return self._judge(stage, why, talk), stage
+        if last_code == 421 or (last_code == 354 and accepted):
+            # A lone dot now would send an empty mail to those who were accepted.
+            self._end()
+        elif last_code == 354:
+            try:
+                self._write(b".\r\n", self.deadlines.envelope)
+                self._note_421(self._read(self.deadlines.dot))
+            except (_Lost, OSError, ProtocolError):
+                self._end()
+
+    def _refused(self, stage: str, reply: Reply, fresh: bool, talk: _Talk) -> Outcome:
+        if reply.code == 421 and not fresh:
+            # "Enough for this connection" says nothing about this mail.
+            return self._untried(f"{reply.code} {reply.text}", talk)
+        return self._judge(stage, reply, talk)
 
     def _write_content(
-        self, mail: Mail, content: bytes, following: Mail | None, may_finish: Callable[[Mail], bool]
-    ) -> bool | None:
-        """Content and final dot, with the next envelope behind; None when the lease ended meanwhile."""
-        behind = b""
-        if following is not None and self._refuse_locally(following) is None:
-            behind = self._envelope(following)
-        if len(content) <= SMALL:
-            self._write(b"".join((content, b".\r\n", behind)), self.deadlines.block)
-            return True
-        view = memoryview(content)
-        for at in range(0, len(content), SMALL):
-            self._write(view[at : at + SMALL], self.deadlines.block)
-        if not may_finish(mail):
-            return None
-        self._write(b".\r\n" + behind, self.deadlines.block)
+        self, ready: "_Ready", following: "_Ready | None", may_finish: Callable[[Mail], bool], talk: _Talk
+    ) -> bool:
+        """Content and final dot, with the next envelope behind; False when the lease ended meanwhile."""
+        behind = b"".join(line for _, line in following.commands) if following is not None else b""
+        last = ready.content
+        if len(last) > SMALL:
+            talk.stage = "content"
+            view = memoryview(last)
+            for at in range(0, len(last), SMALL):
+                self._write(view[at : at + SMALL], self.deadlines.block)
+            if not may_finish(ready.mail):
+                return False
+            last = b""
+        # From here on a cut may be one after the dot, even when the write itself fails.
+        talk.stage = "dot"
+        self._write(b"".join((last, b".\r\n", behind)), self.deadlines.block)
+        self._sent_ahead = following is not None
         return True
 
     def _judge(self, stage: str, reply: Reply, talk: _Talk) -> Outcome:
@@ -245,7 +271,7 @@ class Connection:
         talk.add("*", text)
         if stage == "dot":
             return self._outcome("unknown", stage, None, text, "connection", talk)
-        if stage in ("mail", "data") and not fresh:
+        if stage in ("mail", "rcpt", "data") and not fresh:
             return self._untried(text, talk)
         return self._outcome("deferred", stage, None, text, "connection", talk)
 
@@ -296,7 +322,7 @@ class Connection:
             stage = "auth"
             if self.target.username:
                 self._authenticate()
-        except (_Lost, OSError, ProtocolError) as error:
+        except (_Lost, OSError, ProtocolError, ValueError) as error:
             self._end()
             category = "tls" if stage == "tls" else "connection"
             text = f"{type(error).__name__}: {error}"

@@ -25,7 +25,7 @@ class Reply:
 
     @property
     def positive(self) -> bool:
-        return self.code // 100 in (2, 3)
+        return self.code // 100 == 2
 
 
 class ReplyReader:
@@ -51,9 +51,9 @@ class ReplyReader:
                 if len(self._buffer) > MOST_LINE_BYTES:
                     raise ProtocolError("a reply line is too long")
                 return None
-            line = bytes(self._buffer[:end]).rstrip(b"\r").decode("utf-8", "replace")
+            line = bytes(self._buffer[:end]).rstrip(b"\r").replace(b"\x00", b"?").decode("utf-8", "replace")
             del self._buffer[: end + 1]
-            if len(line) < 3 or not line[:3].isdigit() or line[3:4] not in ("", " ", "-"):
+            if len(line) < 3 or not (line[:3].isascii() and line[:3].isdigit()) or line[3:4] not in ("", " ", "-"):
                 raise ProtocolError("a reply does not begin with a code")
             self._lines.append(line[4:])
             if len(self._lines) > MOST_LINES:
