@@ -34,6 +34,7 @@ def _run(options: argparse.Namespace, guarantee: str) -> bool:
         drop=options.drop,
         delay=options.delay,
         drain=options.drain,
+        webhooks=options.webhooks,
         calibration=options.calibration,
     )
     print(f"seed {plan.seed}: {plan.command}", flush=True)
@@ -57,6 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--drop", type=float, default=1.0, help="percent of mails cut after the final dot")
     parser.add_argument("--delay", type=float, default=0.0, help="seconds the sink takes for each mail")
     parser.add_argument("--drain", type=float, default=240.0, help="seconds until everything must have ended")
+    parser.add_argument("--webhooks", action="store_true", help="subscribe an endpoint and count its calls, too")
     parser.add_argument("--calibration", default="", help="a deliberate fault of SENDARIX_CALIBRATION_FAULT")
     parser.add_argument(
         "--calibrate", action="store_true", default=bool(os.environ.get("CALIBRATE")), help="run every broken build"

@@ -41,13 +41,17 @@ def connect(database_url: str) -> psycopg.Connection[Any]:
     return psycopg.connect(database_url, autocommit=True, connect_timeout=5, row_factory=namedtuple_row)
 
 
+_LIVE = """
+SELECT (SELECT count(*) FROM messages WHERE status = ANY(%s))
+     + (SELECT count(*) FROM webhook_deliveries WHERE state = 'waiting') AS n
+"""
+
+
 def count_live(database_url: str) -> int:
-    """Messages that are not at their end; -1 while the database is away."""
+    """Messages and webhook deliveries that are not at their end; -1 while the database is away."""
     try:
         with connect(database_url) as connection:
-            row = connection.execute(
-                "SELECT count(*) AS n FROM messages WHERE status = ANY(%s)", [list(LIVE)]
-            ).fetchone()
+            row = connection.execute(_LIVE, [list(LIVE)]).fetchone()
     except psycopg.Error:
         return -1
     return int(row.n) if row else -1

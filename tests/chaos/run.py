@@ -1,5 +1,6 @@
 """One run: a formation, a sink, a ledger and a storm; then silence, the dump and the verdict."""
 
+import json
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -11,7 +12,8 @@ from common.domain.ids import new_id
 from common.services.quickstart import QUICKSTART_ACCOUNT
 from tests.chaos.faults import Storm, plan_faults
 from tests.chaos.formation import House
-from tests.chaos.ledger import Ledger, plan_entries, wait_for
+from tests.chaos.ledger import Connection, Ledger, plan_entries, wait_for
+from tests.chaos.receiver import Receiver
 from tests.chaos.records import Watch, connect, count_live, dump
 from tests.chaos.sink import Sink
 from tests.chaos.verdict import AT_LEAST_ONCE, Records, Verdict, judge
@@ -34,6 +36,7 @@ class Plan:
     calibration: str = ""
     drain: float = 90.0
     delay: float = 0.0
+    webhooks: bool = False
     settings: Mapping[str, object] = field(default_factory=dict)
 
     @property
@@ -42,6 +45,8 @@ class Plan:
         parts = [f"--messages {self.messages} --kills {self.kills} --seed {self.seed} --guarantee {self.guarantee}"]
         parts += [f"--fault {fault}" for fault in self.faults]
         parts += [f"--tempfail {self.tempfail:g} --drop {self.drop:g} --delay {self.delay:g} --drain {self.drain:g}"]
+        if self.webhooks:
+            parts.append("--webhooks")
         if self.calibration:
             parts.append(f"--calibration {self.calibration}")
         return ".venv/bin/python -m tests.chaos " + " ".join(parts)
@@ -83,12 +88,25 @@ def perform(plan: Plan, folder: Path) -> Result:
     """Do it. `folder` keeps the ledger and the sink log."""
     began = time.monotonic()
     sink = Sink(folder / "sink.log", tempfail=plan.tempfail, drop=plan.drop, seed=plan.seed, delay=plan.delay)
+    receiver = Receiver(folder / "receiver.log", fail=10.0, seed=plan.seed) if plan.webhooks else None
     try:
         with House(settings_of(plan)) as house:
             send_through(house, sink.port)
-            return _storm(plan, house, sink, folder, began)
+            return _storm(plan, house, sink, receiver, folder, began)
     finally:
         sink.stop()
+        if receiver is not None:
+            receiver.stop()
+
+
+def subscribe(house: House, url: str) -> str:
+    """Subscribe the endpoint to every event; answers its secret."""
+    connection = Connection(house.facts["api_url"], house.facts["live_key"])
+    status, made = connection.call("POST", "/v1/webhooks", json.dumps({"url": url}).encode())
+    connection.close()
+    if status != 201:
+        raise RuntimeError(f"the webhook was not made: {status} {made}")
+    return str(made["secret"])
 
 
 def send_through(house: House, port: int) -> UUID:
@@ -104,7 +122,8 @@ def send_through(house: House, port: int) -> UUID:
     return source_id
 
 
-def _storm(plan: Plan, house: House, sink: Sink, folder: Path, began: float) -> Result:
+def _storm(plan: Plan, house: House, sink: Sink, receiver: Receiver | None, folder: Path, began: float) -> Result:
+    secret = subscribe(house, receiver.url) if receiver else ""
     entries = plan_entries(plan.seed, plan.messages)
     deadline = time.monotonic() + plan.drain
     ledger = Ledger(house.facts["api_url"], house.facts["live_key"], entries, folder / "ledger.log", deadline=deadline)
@@ -120,5 +139,6 @@ def _storm(plan: Plan, house: House, sink: Sink, folder: Path, began: float) -> 
             storm.wait(plan.drain)
         with suppress(AssertionError):
             wait_for(lambda: count_live(house.database_url) == 0, deadline - time.monotonic(), "an end of all mail")
-    records = Records(entries, sink.received(), dump(house.database_url), plan.guarantee, watch.seen)
+    calls = receiver.calls() if receiver else None
+    records = Records(entries, sink.received(), dump(house.database_url), plan.guarantee, watch.seen, calls, secret)
     return Result(plan, judge(records), storm.struck, time.monotonic() - began, watch.looks)

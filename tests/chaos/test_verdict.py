@@ -37,7 +37,7 @@ class Story:
 
     def copy(self, **changes: Any) -> Received:
         body = hashlib.sha256(self.entry.text.encode() + b"\r\n").hexdigest()
-        facts = {"at": AT + 5, "sender": "ledger@example.com", "recipient": self.entry.recipient}
+        facts: dict[str, Any] = {"at": AT + 5, "sender": "ledger@example.com", "recipient": self.entry.recipient}
         facts |= {"message_id": "msg_1", "subject": self.entry.subject, "sha256": "s", "body_sha256": body}
         return Received(**(facts | {"dropped": False} | changes))
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from common.domain.lifecycle import LIVE, may_follow
 from tests.chaos.ledger import Entry
+from tests.chaos.receiver import Call
 from tests.chaos.records import Dump
 from tests.chaos.sink import Received
 
@@ -66,6 +67,8 @@ class Records:
     dump: Dump
     guarantee: str
     seen_violations: Sequence[str] = ()
+    calls: Sequence[Call] | None = None
+    secret: str = ""
 
     def copies(self) -> dict[str, list[Received]]:
         found: dict[str, list[Received]] = defaultdict(list)
@@ -77,7 +80,7 @@ class Records:
 def judge(records: Records) -> Verdict:
     """All rules, in order."""
     copies = records.copies()
-    rules = (_r1, _r2, _r3, _r4, _r5, _r6, _r7, _r8, _r9, _r10, _r11, _r13)
+    rules = (_r1, _r2, _r3, _r4, _r5, _r6, _r7, _r7_webhooks, _r8, _r9, _r10, _r11, _r13)
     broken = [each for rule in rules for each in rule(records, copies)]
     ids = {each.message_id for each in broken if each.message_id}
     timelines = {message_id: records.dump.timeline(message_id) for message_id in ids}
@@ -88,6 +91,7 @@ Copies = dict[str, list[Received]]
 
 
 def _figures(records: Records, copies: Copies, broken: Sequence[Broken]) -> dict[str, int]:
+    heard = {} if records.calls is None else {"webhook calls": len(records.calls)}
     statuses = Counter(row.status for row in records.dump.messages.values())
     doubled = sum(len(found) - 1 for found in copies.values())
     return {
@@ -100,6 +104,7 @@ def _figures(records: Records, copies: Copies, broken: Sequence[Broken]) -> dict
         "attempts unknown": _attempts(records, "unknown"),
         "attempts abandoned": _attempts(records, "abandoned"),
         "tries without an answer": sum(status == 0 for e in records.entries for _, status in e.answers),
+        **heard,
     }
 
 
@@ -190,6 +195,26 @@ def _r7(records: Records, _: Copies) -> Iterator[Broken]:
                 yield Broken("R7", message_id, f"{before} was followed by {after}")
         if statuses[-1] != row.status and not (statuses[-1] == "scheduled" and row.status == "queued"):
             yield Broken("R7", message_id, f"events end in {statuses[-1]}, the row says {row.status}")
+
+
+def _r7_webhooks(records: Records, _: Copies) -> Iterator[Broken]:
+    """W, once repeats are dropped, is exactly what the events tell; only where an endpoint was subscribed."""
+    if records.calls is None:
+        return
+    told = {(message_id, e.seq, e.type) for message_id, events in records.dump.events.items() for e in events}
+    heard: dict[str, tuple[str, int, str]] = {}
+    for call in records.calls:
+        if not call.is_signed_with(records.secret):
+            yield Broken("R7", call.told[0], f"webhook {call.webhook_id} is signed wrongly")
+        if heard.setdefault(call.webhook_id, call.told) != call.told:
+            yield Broken("R7", call.told[0], f"webhook {call.webhook_id} told two things")
+    taken = {call.told for call in records.calls if call.status < 300}
+    for message_id, seq, kind in sorted(told - taken):
+        yield Broken("R7", message_id, f"event {seq} {kind} never reached the webhook")
+    for message_id, seq, kind in sorted(set(heard.values()) - told):
+        yield Broken("R7", message_id, f"the webhook heard {seq} {kind}, which no event tells")
+    if len(heard) != len(set(heard.values())):
+        yield Broken("R7", None, "one event came under two webhook ids")
 
 
 def _r8(records: Records, copies: Copies) -> Iterator[Broken]:
