@@ -7,9 +7,11 @@ from kombu import Exchange, Queue
 
 from common.config import Settings, current_settings
 from common.queueing.queues import ALL, MAINTENANCE
+from common.queueing.tasks import PRUNE
 
 VISIBILITY_SECONDS = 1200
 LONGEST_COUNTDOWN = 60
+PRUNE_SECONDS = 600
 
 
 def broker_url(settings: Settings) -> str:
@@ -71,6 +73,7 @@ def make_celery(settings: Settings | None = None, *, publisher: bool = False) ->
         accept_content=["json"],
         task_ignore_result=True,
         result_backend=None,
+        result_expires=None,
         task_acks_late=True,
         task_reject_on_worker_lost=True,
         task_acks_on_failure=True,
@@ -89,6 +92,7 @@ def make_celery(settings: Settings | None = None, *, publisher: bool = False) ->
         worker_hijack_root_logger=False,
         worker_cancel_long_running_tasks_on_connection_loss=False,
         worker_soft_shutdown_timeout=0,
+        beat_schedule={"prune": {"task": PRUNE, "schedule": PRUNE_SECONDS, "options": {"expires": 2 * PRUNE_SECONDS}}},
         enable_utc=True,
         timezone="UTC",
     )

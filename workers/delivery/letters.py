@@ -59,7 +59,14 @@ def _mail(settings: Settings, claimed: Claimed) -> Mail:
         headers=row.headers or {},
         attachments=[_attachment(each) for each in row.attachments or ()],
     )
-    return Mail(public_id, sender, (row.recipient,), build(letter))
+    return Mail(public_id, sender, (row.recipient, *_copies(row)), build(letter))
+
+
+def _copies(row: Any) -> list[str]:
+    """Envelope recipients of cc and bcc, without suppressed ones. The message's outcome is its recipient's."""
+    barred = set(row.copies_suppressed or ())
+    emails = [email for _, email in _pairs(row.cc) + _pairs(row.bcc)]
+    return [email for email in dict.fromkeys(emails) if email.lower() not in barred and email != row.recipient]
 
 
 def _pairs(addresses: list[dict[str, Any]] | None) -> list[tuple[str | None, str]]:
