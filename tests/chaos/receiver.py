@@ -89,6 +89,14 @@ class _Handler(BaseHTTPRequestHandler):
         """Nothing on the console."""
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 256
+
+    def handle_error(self, *_: Any) -> None:
+        """A caller was killed in the middle of a call: that is what this is for."""
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="A webhook endpoint that writes a line before it answers.")
     parser.add_argument("--log", required=True)
@@ -97,8 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     _Handler.log_file = os.open(options.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     _Handler.fail, _Handler.chance = options.fail, random.Random(f"receiver {options.seed}")
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-    server.daemon_threads = True
+    server = _Server(("127.0.0.1", 0), _Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     print(server.server_address[1], flush=True)
     sys.stdin.read()

@@ -3,7 +3,7 @@
 import threading
 from typing import Any
 
-import psutil
+import psutil  # type: ignore[import-untyped]
 import pytest
 
 from tests.chaos.formation import House
