@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.chaos import calibration
-from tests.chaos.run import STANDARD_FAULTS, Plan, perform
+from tests.chaos.run import GRACEFUL_FAULTS, STANDARD_FAULTS, Plan, perform
 from tests.chaos.verdict import AT_LEAST_ONCE, AT_MOST_ONCE
 
 
@@ -19,6 +19,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the formation is stopped, too
     if options.calibrate:
         return 0 if calibration.run_all(options.seed) else 1
+    if options.graceful:
+        options.kills, options.drop, options.fault = 0, 0.0, list(GRACEFUL_FAULTS)
     guarantees = [options.guarantee] if options.guarantee else [AT_LEAST_ONCE, AT_MOST_ONCE]
     return 0 if all([_run(options, guarantee) for guarantee in guarantees]) else 1
 
@@ -54,6 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--fault", action="append", metavar="NAME[:PROCESS]", help="flushall, kill:NAME, freeze:NAME or terminate:NAME"
     )
+    parser.add_argument("--graceful", action="store_true", help="only a rolling restart with SIGTERM")
     parser.add_argument("--tempfail", type=float, default=20.0, help="percent of mails refused for now")
     parser.add_argument("--drop", type=float, default=1.0, help="percent of mails cut after the final dot")
     parser.add_argument("--delay", type=float, default=0.0, help="seconds the sink takes for each mail")

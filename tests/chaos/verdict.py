@@ -101,6 +101,10 @@ def _figures(records: Records, copies: Copies, broken: Sequence[Broken]) -> dict
         "lost": sum(each.rule == "R3" for each in broken),
         "duplicates explained": doubled - sum(each.rule == "R5" for each in broken),
         "duplicates unexplained": sum(each.rule == "R5" for each in broken),
+        "given up unseen": sum(
+            row.status in ("failed", "bounced") and not copies.get(message_id)
+            for message_id, row in records.dump.messages.items()
+        ),
         "attempts unknown": _attempts(records, "unknown"),
         "attempts abandoned": _attempts(records, "abandoned"),
         "tries without an answer": sum(status == 0 for e in records.entries for _, status in e.answers),

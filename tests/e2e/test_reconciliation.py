@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.chaos import calibration
-from tests.chaos.run import Plan, perform
+from tests.chaos.run import GRACEFUL_FAULTS, Plan, perform
 from tests.chaos.verdict import AT_LEAST_ONCE, AT_MOST_ONCE
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(280)]
@@ -21,6 +21,14 @@ def test_a_storm_loses_doubles_or_leaves_untold(guarantee: str, messages: int, t
     result = perform(plan, tmp_path)
     assert result.verdict.clean, result.report()
     assert len(result.struck) == 12, result.report()
+
+
+def test_a_rolling_restart_loses_doubles_or_cuts_a_single_mail(tmp_path: Path) -> None:
+    plan = Plan(messages=500, kills=0, seed=SEED, faults=GRACEFUL_FAULTS, drop=0.0, drain=120.0)
+    result = perform(plan, tmp_path)
+    assert result.verdict.clean, result.report()
+    figures = result.verdict.figures
+    assert figures["duplicates explained"] == figures["attempts unknown"] == 0, result.report()
 
 
 @pytest.mark.parametrize("fault", ["commit_after_send", "cache_only_idempotency"])
