@@ -1,6 +1,6 @@
 """leave(...): tickets after the commit. Batches naturally, never blocks its caller, never fails it.
 
-One thread per process takes whatever gathered while its previous publish was in flight: one id when
+One thread per process publishes at once when a line is idle, and lets a busy line gather: one id when
 idle, up to `ticket_size` when busy. A lost ticket costs seconds: the row is due, and the sweep
 re-issues it. Never here: rows.
 """
@@ -24,6 +24,11 @@ log = structlog.get_logger()
 
 BREAKER_SECONDS = 2.0
 MAX_WAITING = 200_000
+MOST_LINES = 10_000
+URGENT = ".critical"
+GATHER_SECONDS = 0.025
+"""A line that has just published gathers this long before its next ticket; an idle line and the
+critical tier never wait (docs/decisions/0005-busy-lines-gather.md)."""
 
 Line = tuple[str, str, str, int]
 """Task name, queue, group (ids of different groups never share a ticket), countdown in seconds."""
@@ -41,6 +46,7 @@ class Publisher:
         self._connection: Any = None
         self._producer: Any = None
         self._waiting: dict[Line, deque[str]] = {}
+        self._published: dict[Line, float] = {}
         self._count = 0
         self._wake = threading.Condition()
         self._open_until = 0.0
@@ -69,22 +75,35 @@ class Publisher:
     def _run(self) -> None:
         while True:
             with self._wake:
-                self._idle = True
-                self._wake.notify_all()
-                while not self._waiting:
-                    self._wake.wait()
-                self._idle = False
-                line, ids = self._take()
+                line = self._next_line()
+                ids = self._take(line)
             self._publish(line, ids)
 
-    def _take(self) -> tuple[Line, list[str]]:
-        line = next(iter(self._waiting))
+    def _next_line(self) -> Line:
+        """The line to publish now: urgent or full ones first, others once they have gathered. Waits for one."""
+        while True:
+            now = time.monotonic()
+            soonest = None
+            for line, waiting in self._waiting.items():
+                due = self._published.get(line, 0.0) + GATHER_SECONDS
+                if line[1].endswith(URGENT) or len(waiting) >= self._size or due <= now:
+                    self._idle = False
+                    return line
+                soonest = due if soonest is None else min(soonest, due)
+            self._idle = not self._waiting
+            self._wake.notify_all()
+            self._wake.wait(None if soonest is None else soonest - now)
+
+    def _take(self, line: Line) -> list[str]:
         queue = self._waiting.pop(line)
         ids = [queue.popleft() for _ in range(min(self._size, len(queue)))]
         if queue:
             self._waiting[line] = queue
         self._count -= len(ids)
-        return line, ids
+        if len(self._published) > MOST_LINES:
+            self._published.clear()
+        self._published[line] = time.monotonic()
+        return ids
 
     def _publish(self, line: Line, ids: list[str]) -> None:
         if time.monotonic() < self._open_until:
