@@ -15,8 +15,10 @@ from minijinja import Environment, TemplateError
 FUEL = 50_000
 MAX_SOURCE = 256 * 1024
 MAX_OUTPUT = 10 * 1024 * 1024
-_TAG = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.S)
-_STRING = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"", re.S)
+_OPENING = re.compile(r"\{#|\{\{|\{%")
+_RAW = re.compile(r"\{%[-+]?\s*raw\s*[-+]?%\}")
+_END_RAW = re.compile(r"\{%[-+]?\s*endraw\s*[-+]?%\}")
+_PIECE = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|.", re.S)
 
 
 class RenderError(ValueError):
@@ -53,9 +55,32 @@ def check_source(source: str) -> None:
     """Refuse what could not be bounded. Raises RenderError."""
     if len(source.encode()) > MAX_SOURCE:
         raise RenderError(f"is over {MAX_SOURCE // 1024} KiB: shorten it")
-    for tag in _TAG.findall(source):
-        if "*" in _STRING.sub("", tag):
+    at = 0
+    while (opening := _OPENING.search(source, at)) is not None:
+        if opening[0] == "{#":
+            at = source.find("#}", opening.end())
+        elif (raw := _RAW.match(source, opening.start())) is not None:
+            end = _END_RAW.search(source, raw.end())
+            at = end.end() if end is not None else -1
+        else:
+            at = _end_of_tag(source, opening.end(), "}}" if opening[0] == "{{" else "%}")
+        if at < 0:
+            return  # never closed: the parser says so
+
+
+def _end_of_tag(source: str, start: int, closing: str) -> int:
+    """Where the tag ends, read as the engine does: past strings and nested brackets. Raises RenderError on `*`."""
+    depth = 0
+    for piece in _PIECE.finditer(source, start):
+        if depth == 0 and source.startswith(closing, piece.start()):
+            return piece.start() + len(closing)
+        if piece[0] == "*":
             raise RenderError("uses `*` inside a tag, which is not offered: compute it before sending")
+        if piece[0] in ("{", "[", "("):
+            depth += 1
+        elif piece[0] in ("}", "]", ")"):
+            depth = max(0, depth - 1)
+    return -1
 
 
 @lru_cache(maxsize=512)
