@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -12,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from tests.bench.figures import show, write_json
+from tests.bench.machine import busy_seconds, cpu_seconds
 from tests.bench.measures import FULL, SHORT, Measures
 from tests.bench.stand import Stand, TimedOut
 from tests.chaos.formation import ROOT
@@ -24,6 +26,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     console = Console()
     began, notes = time.monotonic(), [_surroundings()]
+    busy, own = busy_seconds(), cpu_seconds(os.getpid())
+    signal.signal(signal.SIGTERM, _interrupt)
     bar = Progress(
         SpinnerColumn(), TextColumn("{task.description:45}"), BarColumn(), TimeElapsedColumn(), console=console
     )
@@ -33,6 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             measures = Measures(stand, FULL if options.full else SHORT, lambda text: bar.update(task, description=text))
             bar.update(task, total=len(measures.steps), completed=0)
             complete = _take(measures, options.only, bar, task)
+            others = busy_seconds() - busy - (cpu_seconds(os.getpid()) - own)
+            notes.append(_disturbance(others, time.monotonic() - began))
             bar.update(task, description="stopping the formation")
     notes += [*measures.notes, f"the run took {time.monotonic() - began:.0f} s"]
     show(measures.figures, console)
@@ -50,6 +56,10 @@ def _take(measures: Measures, only: str, bar: Progress, task: object) -> bool:
     for description, step in measures.steps:
         bar.update(task, description=description)  # type: ignore[arg-type]
         if not only or step.__name__ in only.split(","):
+            if measures.seconds_left <= 1.0:
+                complete = False
+                measures.notes.append(f"NOT MEASURED, {description}: the time of the run was up")
+                continue
             try:
                 step()
             except (TimedOut, RuntimeError, OSError, ValueError) as error:
@@ -62,6 +72,17 @@ def _take(measures: Measures, only: str, bar: Progress, task: object) -> bool:
 def _surroundings() -> str:
     load = os.getloadavg()[0]
     return f"{os.cpu_count()} cores, Python {sys.version.split()[0]}, load average before the run {load:.1f}"
+
+
+def _disturbance(others: float, seconds: float) -> str:
+    share = max(0.0, others) / (seconds * (os.cpu_count() or 1))
+    warning = ": measure again on a quiet machine" if share > 0.1 else ""
+    return f"other processes used {share:.0%} of the processors during the run{warning}"
+
+
+def _interrupt(*_: object) -> None:
+    """SIGTERM ends the run as Ctrl-C does: everything that was started is stopped."""
+    raise KeyboardInterrupt
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 
 
@@ -54,6 +55,21 @@ class Report:
     def percentile(self, percent: float) -> float:
         """Milliseconds below which so many percent were answered."""
         return percentile(self.latencies, percent)
+
+
+def merge(reports: Sequence[Report]) -> Report:
+    """Several rounds of the same load as one."""
+    whole = Report(began=min(report.began for report in reports))
+    for report in reports:
+        whole.requests += report.requests
+        whole.refused += report.refused
+        whole.refusal = whole.refusal or report.refusal
+        whole.seconds += report.seconds
+        whole.cpu_seconds += report.cpu_seconds
+        whole.latencies += report.latencies
+        whole.sent += report.sent
+    whole.latencies.sort()
+    return whole
 
 
 def percentile(values: list[float], percent: float) -> float:

@@ -60,6 +60,12 @@ def pss_bytes(pids: Iterable[int]) -> int:
     return total
 
 
+def busy_seconds() -> float:
+    """CPU seconds the whole machine has spent on anything since it started."""
+    times = psutil.cpu_times()
+    return float(times.user + times.nice + times.system + times.irq + times.softirq)
+
+
 @contextmanager
 def paused(pids: Iterable[int]) -> Iterator[None]:
     """Stop processes with SIGSTOP and let them go on afterwards, so that a queue can gather."""

@@ -3,6 +3,7 @@
 Never here: which figures are taken.
 """
 
+import http.client
 import os
 import subprocess
 import sys
@@ -16,7 +17,7 @@ import redis
 from deploy.ports import accepts, settle_ports
 from tests.bench import floor_celery
 from tests.bench.load import Load, Report, run
-from tests.bench.machine import cpu_by_stage, paused, pss_bytes
+from tests.bench.machine import STAGES, cpu_by_stage, cpu_seconds, paused, pss_bytes
 from tests.chaos.formation import ROOT, House
 from tests.chaos.run import send_through
 from tests.fakes.sink import Sink, Taken
@@ -43,7 +44,7 @@ class Stand:
     """A running formation whose mail ends in `sink`; a context manager over a folder of the caller's."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
         self.sink = Sink(folder / "sink.log")
         self.accepted = 0
         self.house = House(
@@ -109,8 +110,26 @@ class Stand:
     def cpu(self) -> dict[str, float]:
         return cpu_by_stage(self.house.pids())
 
-    def memory(self) -> int:
-        return pss_bytes(self.house.pids().values())
+    def sink_cpu(self) -> float:
+        return cpu_seconds(self.sink.pid)
+
+    def memory(self) -> dict[str, int]:
+        """PSS bytes by stage, whatever has no stage under its own name."""
+        found: dict[str, int] = {}
+        for name, pid in self.house.pids().items():
+            stage = STAGES.get(name, name)
+            found[stage] = found.get(stage, 0) + pss_bytes([pid])
+        return found
+
+    def offers(self, path: str) -> bool:
+        """Whether the API has a POST route of this path."""
+        client = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        try:
+            headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
+            client.request("POST", path, b"{}", headers)
+            return client.getresponse().status not in (404, 405)
+        finally:
+            client.close()
 
     def _environ(self) -> dict[str, str]:
         socket = self.house.redis_url.removeprefix("unix://").partition("?")[0]
@@ -123,7 +142,7 @@ class Stand:
 
     @contextmanager
     def _children(self, *commands: Sequence[str]) -> Iterator[list[int]]:
-        log = (self._folder / "floors.log").open("ab")
+        log = (self.folder / "floors.log").open("ab")
         children = [
             subprocess.Popen(
                 [sys.executable, *command],
