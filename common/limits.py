@@ -5,7 +5,7 @@ Never here: whose limit it is, or HTTP. Redis being away never raises and never 
 
 import math
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from redis import Redis
@@ -108,8 +108,21 @@ def _reset(seconds: dict[int, int], free: int, wanted: int, now: int) -> int:
     return now + WINDOW + 1
 
 
+@dataclass(slots=True)
+class _Asking:
+    """A request that waits for the quota call that another thread makes for it."""
+
+    cost: int
+    done: threading.Event
+    verdict: Verdict | None = None
+    together: list["_Asking"] = field(default_factory=list)
+
+
 class Limiter:
-    """`take` answers within half a second whatever Redis does."""
+    """`take` answers within half a second whatever Redis does.
+
+    Requests of one bucket set that come while its call is in flight share the next one.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._processes = max(settings.api_processes, 1)
@@ -117,6 +130,8 @@ class Limiter:
         self._open_until = 0.0
         self._redis: Any = None
         self._sha = ""
+        self._asking: dict[tuple[str, int], list[_Asking]] = {}
+        self._lock = threading.Lock()
         if settings.redis_url:
             self._redis = Redis.from_url(
                 settings.redis_url,
@@ -128,6 +143,49 @@ class Limiter:
 
     def take(self, name: str, limit: int, cost: int = 1) -> Verdict:
         """Take `cost` from the bucket set `name`, or refuse and take nothing. `cost` 0 only looks."""
+        asking = _Asking(cost, threading.Event())
+        with self._lock:
+            others = self._asking.get((name, limit))
+            if others is None:
+                self._asking[name, limit] = []
+            else:
+                others.append(asking)
+        if others is None:
+            try:
+                return self._ask(name, limit, cost)
+            finally:
+                self._hand_over(name, limit)
+        asking.done.wait()
+        if asking.together:
+            try:
+                self._settle(name, limit, asking.together)
+            finally:
+                self._hand_over(name, limit)
+                for other in asking.together[1:]:
+                    other.done.set()
+        return asking.verdict or self._ask(name, limit, cost)
+
+    def _hand_over(self, name: str, limit: int) -> None:
+        """The first of those who came meanwhile asks next, for all of them: nobody serves others for long."""
+        with self._lock:
+            together = self._asking.pop((name, limit))
+            if together:
+                self._asking[name, limit] = []
+        if together:
+            together[0].together = together
+            together[0].done.set()
+
+    def _settle(self, name: str, limit: int, together: list[_Asking]) -> None:
+        """One call for all. When they do not all fit, each asks for itself."""
+        verdict = self._ask(name, limit, sum(asking.cost for asking in together))
+        if not verdict.allowed:
+            return
+        behind = 0
+        for asking in reversed(together):
+            asking.verdict = replace(verdict, remaining=verdict.remaining + behind)
+            behind += asking.cost
+
+    def _ask(self, name: str, limit: int, cost: int) -> Verdict:
         if self._redis is not None and clock.monotonic() >= self._open_until:
             try:
                 allowed, remaining, reset, now = self._run(name, limit, cost)

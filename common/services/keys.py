@@ -76,10 +76,10 @@ def _random(length: int) -> str:
 
 
 @lru_cache(maxsize=4)
-def _pepper(configured: str, home: Path) -> bytes:
+def _pepper(configured: str, home: str) -> bytes:
     if configured:
         return configured.encode()
-    path = home / "secrets" / "pepper"
+    path = Path(home).absolute() / "secrets" / "pepper"
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     draft = path.with_name(f"pepper.{os.getpid()}.{_random(6)}")
     if not path.exists():
@@ -96,7 +96,7 @@ def _pepper(configured: str, home: Path) -> bytes:
 def server_secret(settings: Settings | None = None) -> bytes:
     """The pepper of this installation, from the setting or from the home folder (made at the first use)."""
     settings = settings or current_settings()
-    return _pepper(settings.key_pepper, settings.home_path)
+    return _pepper(settings.key_pepper, settings.home)
 
 
 def _hash(secret: str) -> bytes:
