@@ -1,7 +1,7 @@
 """From a recipient domain to an ordered list of hosts with addresses, or a verdict (delivery.md 3.2, 1-9)."""
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from common.domain.outcomes import Kind, Outcome
@@ -33,16 +33,17 @@ def find_hosts(resolver: Resolver, domain: str, allowed: Sequence[Network]) -> l
         raise Verdict("deferred", None, "4.4.3", f"DNS gives no clear answer: {error}", "dns") from error
     except NoName as error:
         raise Verdict("bounced", 550, "5.1.2", f"the domain {domain} does not exist", "bad_domain") from error
-    hosts, refused = [], False
+    hosts, refused, open_question = [], False, False
     for name in names[:MOST_HOSTS]:
-        ips = _addresses(resolver, name)
+        ips, unclear = _addresses(resolver, name)
         permitted = tuple(ip for ip in ips if may_reach(ip, allowed))
         refused = refused or len(permitted) < len(ips)
+        open_question = open_question or unclear
         if permitted:
             hosts.append(Host(name, permitted))
     if hosts:
         return hosts
-    if refused:
+    if refused and not open_question:
         text = f"every mail host of {domain} has a private address"
         raise Verdict("bounced", 550, "5.4.4", text, "bad_domain")
     raise Verdict("deferred", 451, "4.4.4", f"no mail host of {domain} has an address", "dns")
@@ -59,12 +60,15 @@ def _exchangers(resolver: Resolver, domain: str) -> list[str]:
     return [host for _, _, host in sorted(found) if host]
 
 
-def _addresses(resolver: Resolver, host: str) -> list[str]:
-    look: Callable[[str, str], list[str]] = resolver.look_up
+def _addresses(resolver: Resolver, host: str) -> tuple[list[str], bool]:
+    """What is known, and whether a question stayed open."""
     found: list[str] = []
+    unclear = False
     for kind in ("A", "AAAA"):
         try:
-            found += look(host, kind)
-        except (NoAnswer, NoName, Unclear):
+            found += resolver.look_up(host, kind)
+        except Unclear:
+            unclear = True
+        except (NoAnswer, NoName):
             continue
-    return found
+    return found, unclear
