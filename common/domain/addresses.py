@@ -10,6 +10,7 @@ _PLAIN = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _HOST = re.compile(rf"{_LABEL}(?:\.{_LABEL})+\Z")
 _FORBIDDEN = re.compile(r"[\x00-\x20\x7f<>()\[\],;:\\\"]")
+_TOO_LONG = "is too long: at most 64 octets before the @ and 254 in all"
 _LEGACY_DOMAINS = ("docomo.ne.jp", "ezweb.ne.jp", "au.com")
 
 
@@ -38,7 +39,7 @@ def parse_address(text: str) -> Address:
         raise AddressError("is not an address: write it as name@example.com")
     if _PLAIN.match(local) and _HOST.match(domain):
         if len(local) > 64 or len(text) > 254:
-            raise AddressError("is too long: at most 64 octets before the @ and 254 in all")
+            raise AddressError(_TOO_LONG)
         if not domain.rpartition(".")[2].isdigit() and not domain.startswith("xn--") and ".xn--" not in domain:
             lowered = domain.lower()
             return Address(f"{local}@{lowered}", f"{local.lower()}@{lowered}", lowered)
@@ -46,6 +47,8 @@ def parse_address(text: str) -> Address:
 
 
 def _parse_unusual(text: str, local: str, domain: str) -> Address:
+    if len(local.encode()) > 64 or len(text.encode()) > 254:
+        raise AddressError(_TOO_LONG)
     if _FORBIDDEN.search(local):
         raise AddressError("contains a character that no mailbox name may contain")
     if domain in _LEGACY_DOMAINS and re.fullmatch(r"[A-Za-z0-9._-]{1,64}", local):

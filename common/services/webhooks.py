@@ -18,7 +18,7 @@ from common.queueing import publisher, queues, tasks
 SCHEDULE = (0.0, 5.0, 300.0, 1800.0, 7200.0, 18000.0, 36000.0, 50400.0, 72000.0, 86400.0, 86400.0, 86400.0)
 """Seconds before each of the 12 attempts."""
 
-LEASE_SECONDS = 60
+LEASE_SECONDS = 20
 
 
 @dataclass(frozen=True, slots=True)

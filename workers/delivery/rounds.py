@@ -3,11 +3,13 @@
 Never here: the wire's words (smtp.py) or SQL.
 """
 
+import threading
 from collections.abc import Sequence
 from uuid import UUID
 
 import structlog
 from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
 
 from common import clock
 from common.config import Settings
@@ -28,6 +30,8 @@ WINDOW = 16
 """Messages fenced by one statement. A crash inside a window leaves at most so many unknown outcomes
 (docs/decisions/0003-fence-windows.md); at most once means a window of one."""
 
+RETRY_SECONDS = 0.3
+
 Result = tuple[Claimed, Outcome]
 
 
@@ -37,33 +41,31 @@ class Round:
     def __init__(self, settings: Settings, leases: Leases, targets: Targets, claimed: Sequence[Claimed]) -> None:
         self._settings, self._leases, self._targets = settings, leases, targets
         self._waiting = list(claimed)
-        self._window = 1 if self._at_most_once(claimed) else WINDOW
 
-    def _at_most_once(self, claimed: Sequence[Claimed]) -> bool:
-        default = self._settings.delivery_guarantee
-        return any((each.row.delivery_guarantee or default) == "at_most_once" for each in claimed)
+    def _next_window(self) -> list[Claimed]:
+        """A window, or one message alone when a crash beside others would cost it too much."""
+        size = 1 if self._waiting and self._alone(self._waiting[0]) else WINDOW
+        stop = next((at for at, each in enumerate(self._waiting[:size]) if at and self._alone(each)), size)
+        window, self._waiting = self._waiting[:stop], self._waiting[stop:]
+        return window
+
+    def _alone(self, claimed: Claimed) -> bool:
+        guarantee = claimed.row.delivery_guarantee or self._settings.delivery_guarantee
+        return guarantee == "at_most_once" or claimed.row.unknown_count > 0
 
     def run(self) -> None:
         """Until every message has an outcome that is written down."""
         results: list[Result] = []
         while self._waiting or results:
-            window, self._waiting = self._waiting[: self._window], self._waiting[self._window :]
-            mails, unsendable = compose(self._settings, window)
+            mails, unsendable = compose(self._settings, self._next_window())
             owned = self._turn(results + unsendable, [claimed for claimed, _ in mails])
             if self._settings.calibration_fault == "early_ack":
                 self._acknowledge_early([claimed for claimed, _ in mails])
             results = self._send([(claimed, mail) for claimed, mail in mails if claimed.id in owned])
 
-    def _turn(self, results: Sequence[Result], upcoming: Sequence[Claimed]) -> set[object]:
+    def _turn(self, results: Sequence[Result], upcoming: Sequence[Claimed]) -> set[UUID]:
         """Record what was sent and fence what is next, in one transaction; then leave the tickets."""
-        owned: set[object] = set()
-        done: list[tuple[Change, Applied]] = []
-        since = clock.monotonic()
-        with transaction() as connection:
-            if results:
-                done = delivery.record(connection, self._settings, results, clock.now())
-            if upcoming:
-                owned |= self._fence(connection, upcoming)
+        since, done, owned = self._write(results, upcoming)
         self._leases.hold([each.id for each in upcoming if each.id in owned], since)
         self._leases.drop([claimed.id for claimed, _ in results])
         for change, applied in done:
@@ -71,6 +73,28 @@ class Round:
                 tickets.leave_countdown([applied.message_id], change.delay)
         tickets.leave_webhooks([applied for _, applied in done])
         return owned
+
+    def _write(
+        self, results: Sequence[Result], upcoming: Sequence[Claimed]
+    ) -> tuple[float, list[tuple[Change, Applied]], set[UUID]]:
+        """The transaction of a turn; while the database restarts it is tried again for as long as the leases last."""
+        owned: set[UUID] = set()
+        done: list[tuple[Change, Applied]] = []
+        pause = threading.Event()
+        while True:
+            since = clock.monotonic()
+            try:
+                with transaction() as connection:
+                    if results:
+                        done = delivery.record(connection, self._settings, results, clock.now())
+                    if upcoming:
+                        owned = self._fence(connection, upcoming)
+                return since, done, owned
+            except SQLAlchemyError as error:
+                if not any(self._leases.may_finish(claimed.id) for claimed, _ in results):
+                    raise
+                log.warning("outcomes_wait_for_database", outcomes=len(results), error=type(error).__name__)
+                pause.wait(RETRY_SECONDS)
 
     def _fence(self, connection: Connection, upcoming: Sequence[Claimed]) -> set[UUID]:
         """Which of `upcoming` may be sent now."""

@@ -198,7 +198,7 @@ class Connection:
         if self._pipelining and not ahead:
             self._write(b"".join(line for _, line in commands), self.deadlines.envelope)
         refusal: tuple[str, Reply] | None = None
-        accepted = 0
+        accepted = rcpts = 0
         for stage, line in commands:
             talk.stage = "mail" if stage == "reset" else stage
             if not self._pipelining:
@@ -207,7 +207,10 @@ class Connection:
             reply = self._read(self.deadlines.envelope)
             talk.add("S", f"{reply.code} {reply.text}")
             good = reply.code == 354 if stage == "data" else reply.positive
-            if not good and refusal is None:
+            # The first recipient is the message's own; a refused copy does not decide about it.
+            copy = stage == "rcpt" and rcpts > 0
+            rcpts += stage == "rcpt"
+            if not good and refusal is None and (not copy or reply.code == 421):
                 refusal = talk.stage, reply
             if reply.code == 421 or (refusal is not None and not self._pipelining):
                 break

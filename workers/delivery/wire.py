@@ -1,6 +1,6 @@
 """SMTP as bytes, without a socket: replies in, commands out. Refuses what could smuggle.
 
-Limits for hostile servers (threat B7): a line of 2,048 octets, a reply of 64 lines.
+Limits for hostile servers (threat B7): a line of 2,048 octets, a reply of 64 lines and 8 kB.
 """
 
 import re
@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 MOST_LINE_BYTES = 2048
 MOST_LINES = 64
+MOST_BYTES = 8192
+_BEGINS = re.compile(rb"[2-5][0-9][0-9](?:[ -]|\Z)")
 _DOTS = re.compile(rb"(?:^|(?<=\n))\.")
 
 
@@ -34,6 +36,9 @@ class ReplyReader:
     def __init__(self) -> None:
         self._buffer = bytearray()
         self._lines: list[str] = []
+        self._size = 0
+        # A server says the same few words all day: "250 2.1.0 Ok" is read once per connection.
+        self._known: dict[bytes, Reply] = {}
 
     def feed(self, data: bytes) -> None:
         self._buffer += data
@@ -47,20 +52,34 @@ class ReplyReader:
         """The next whole reply. Raises ProtocolError."""
         while True:
             end = self._buffer.find(b"\n")
+            if (end if end >= 0 else len(self._buffer)) > MOST_LINE_BYTES:
+                raise ProtocolError("a reply line is too long")
             if end < 0:
-                if len(self._buffer) > MOST_LINE_BYTES:
-                    raise ProtocolError("a reply line is too long")
                 return None
-            line = bytes(self._buffer[:end]).rstrip(b"\r").replace(b"\x00", b"?").decode("utf-8", "replace")
+            line = bytes(self._buffer[:end])
             del self._buffer[: end + 1]
-            if len(line) < 3 or not (line[:3].isascii() and line[:3].isdigit()) or line[3:4] not in ("", " ", "-"):
-                raise ProtocolError("a reply does not begin with a code")
-            self._lines.append(line[4:])
-            if len(self._lines) > MOST_LINES:
-                raise ProtocolError("a reply has too many lines")
-            if line[3:4] != "-":
-                lines, self._lines = tuple(self._lines), []
-                return Reply(int(line[:3]), " ".join(lines)[:500], lines)
+            if not self._lines and (known := self._known.get(line)) is not None:
+                return known
+            if (reply := self._read(line)) is not None:
+                return reply
+
+    def _read(self, raw: bytes) -> Reply | None:
+        """One line more; the reply that it ends, if it does."""
+        line = raw.rstrip(b"\r").replace(b"\x00", b"?")
+        if not _BEGINS.match(line):
+            raise ProtocolError("a reply does not begin with a code")
+        single = not self._lines
+        self._lines.append(line[4:].decode("utf-8", "replace"))
+        self._size += len(line)
+        if len(self._lines) > MOST_LINES or self._size > MOST_BYTES:
+            raise ProtocolError("a reply is too long")
+        if line[3:4] == b"-":
+            return None
+        lines, self._lines, self._size = tuple(self._lines), [], 0
+        reply = Reply(int(line[:3]), " ".join(lines)[:500], lines)
+        if single and len(raw) <= 80 and len(self._known) < 64:
+            self._known[raw] = reply
+        return reply
 
 
 def command(text: str) -> bytes:

@@ -13,8 +13,8 @@ from workers.webhooks.sender import Sender
 _sender = Sender(current_settings().egress_allow)
 
 
-FEW = 3
-"""Deliveries claimed together: their posts, one after the other, must end within the lease of 60 s."""
+FEW = 1
+"""Deliveries claimed together: their posts, of up to 15 s each, must end within the lease of 20 s."""
 
 
 @task(tasks.DISPATCH_DELIVERIES)

@@ -131,13 +131,27 @@ def test_data_is_taken_although_all_recipients_were_refused() -> None:
     assert server.seen[0].contents[0] == b""
 
 
-def test_one_of_two_recipients_refused_sends_nobody_an_empty_mail() -> None:
+def test_a_refused_copy_decides_about_the_message() -> None:
     two = Mail("m1", "a@example.com", ("b@example.net", "c@example.net"), b"x\r\n")
     steps = [
         *hello(*PIPELINED),
         Expect("MAIL"),
         Expect("RCPT"),
         Expect("RCPT", "550 5.1.1 no"),
+        Expect("DATA", "354 g"),
+    ]
+    found, server = outcomes([*steps, Content("250 ok")], two)
+    assert found == [("delivered", "dot", 250)]
+    assert server.seen[0].contents == [b"x\r\n"]
+
+
+def test_a_taken_copy_of_a_refused_message_gets_an_empty_mail() -> None:
+    two = Mail("m1", "a@example.com", ("b@example.net", "c@example.net"), b"x\r\n")
+    steps = [
+        *hello(*PIPELINED),
+        Expect("MAIL"),
+        Expect("RCPT", "550 5.1.1 no"),
+        Expect("RCPT"),
         Expect("DATA", "354 g"),
     ]
     found, server = outcomes(steps, two)
