@@ -101,7 +101,12 @@ class start:  # noqa: N801 - reads as a verb: start(load) now, call it for the r
         self._child.stdin = None
 
     def __call__(self) -> Report:
-        out, errors = self._child.communicate()
+        try:
+            out, errors = self._child.communicate()
+        except BaseException:
+            self._child.kill()
+            self._child.wait()
+            raise
         if self._child.returncode != 0:
             raise RuntimeError(f"the load generator failed: {errors[-2000:]}")
         return Report(**json.loads(out))
@@ -112,6 +117,7 @@ class _Client(asyncio.Protocol):
         self._work = work
         self._buffer = b""
         self._began = 0.0
+        self._finished = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -121,6 +127,7 @@ class _Client(asyncio.Protocol):
     def _send(self) -> None:
         request = self._work.next_request()
         if request is None:
+            self._finished = True
             self._transport.close()
             self._work.left()
             return
@@ -147,7 +154,8 @@ class _Client(asyncio.Protocol):
             self._send()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._work.lost(exc)
+        if not self._finished:
+            self._work.lost(exc)
 
 
 class _Work:
@@ -212,9 +220,11 @@ class _Work:
             self.done.set()
 
     def lost(self, error: Exception | None) -> None:
-        if error is not None or (self._clients and not self.done.is_set() and self._number == 0):
-            self.report.refusal = f"connection lost: {error!r}"
-            self.left()
+        """A connection that ended in the middle of its work."""
+        self.report.refused += 1
+        self.report.requests += 1
+        self.report.refusal = f"a connection was lost: {error!r}"
+        self.left()
 
 
 async def _perform(load: Load) -> Report:

@@ -252,7 +252,11 @@ class Measures:
             self._stand.publish("mail", "0", str(self._stand.sink.port))
             wait_until(lambda: self._stand.sink.count() > before, 30, "the plain worker's first mail")
             began = int(self._stand.publish("mail", str(count), str(self._stand.sink.port)))
-            wait_until(lambda: self._stand.sink.count() >= before + count + 2, 60, "the plain worker's last mail")
+            wait_until(
+                lambda: self._stand.sink.count() >= before + count + 2,
+                self.seconds_left,
+                "the plain worker's last mail",
+            )
         self._stand.accepted += count + 2
         return count / ((max(each.taken for each in self._stand.taken("celery")) - began) / 1e9)
 
