@@ -18,7 +18,10 @@ def read(data: bytes, pieces: int = 1) -> list[tuple[int, str]]:
     return found
 
 
-REPLIES = b"220-a\r\n220-\r\n220 c\r\n250 2.0.0 ok\r\n250 2.0.0 ok\r\n354\r\n550-5.1.1 no\r\n550 5.1.1 one\n421 \xff\x00bye\r\n"
+REPLIES = (
+    b"220-a\r\n220-\r\n220 c\r\n250 2.0.0 ok\r\n250 2.0.0 ok\r\n354\r\n"
+    b"550-5.1.1 no\r\n550 5.1.1 one\n421 \xff\x00bye\r\n"
+)
 MEANT = [
     (220, "a  c"),
     (250, "2.0.0 ok"),
