@@ -5,11 +5,13 @@ Where the server offers PIPELINING, the next mail's envelope travels with this m
 """
 
 import base64
+import ipaddress
 import re
 import socket
 import ssl
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 from common.clock import monotonic
 from common.domain.outcomes import Kind, Line, Outcome
@@ -20,6 +22,7 @@ SMALL = 256 * 1024
 """Content up to this size leaves in one write with its dot; the lease is checked right before."""
 
 _SIZE = re.compile(r"[0-9]{1,18}\Z")
+_LEAVES_ITS_BRACKETS = re.compile(r"[\x00-\x20\x7f<>]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,18 +35,22 @@ class Deadlines:
     envelope: float = 120.0
     block: float = 180.0
     dot: float = 600.0
+    session: float = 900.0
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where to connect and what is demanded there. `key` keeps connections of different demands apart."""
+    """Where to connect and what is demanded there. `key` keeps connections of different demands apart.
+
+    `tls` is none, opportunistic, required or implicit. Credentials leave in clear only to `none` or this machine.
+    """
 
     host: str
     port: int
     ips: tuple[str, ...] = ()
     tls: str = "opportunistic"
     username: str | None = None
-    password: str | None = None
+    password: str | None = field(default=None, repr=False)
     ehlo_name: str = "localhost.localdomain"
     key: str = ""
 
@@ -107,6 +114,7 @@ class Connection:
         self._extensions: dict[str, str] = {}
         self._dirty = False
         self._sent_ahead = False
+        self._opening: _Talk | None = _Talk(self.opened_at)
 
     def send(self, mails: Sequence[Mail], may_finish: Callable[[Mail], bool]) -> list[tuple[Mail, Outcome]]:
         """Send in order; one outcome for each mail, whatever happens.
@@ -118,10 +126,12 @@ class Connection:
         upcoming = self._prepare(mails[0]) if mails else None
         for index, mail in enumerate(mails):
             ready, upcoming = upcoming, self._prepare(mails[index + 1]) if index + 1 < len(mails) else None
+            if self.usable and self._too_long and not ahead:
+                self.quit()
             if not self.usable:
                 results.append((mail, self._untried("the connection ended before this mail")))
             elif isinstance(ready, _Ready):
-                following = upcoming if self._pipelining and isinstance(upcoming, _Ready) else None
+                following = upcoming if self._may_go_ahead and isinstance(upcoming, _Ready) else None
                 outcome = self._one(ready, ahead, following, may_finish)
                 results.append((mail, outcome))
                 ahead = following is not None and self._sent_ahead
@@ -145,6 +155,14 @@ class Connection:
     def _pipelining(self) -> bool:
         return "PIPELINING" in self._extensions
 
+    @property
+    def _too_long(self) -> bool:
+        return monotonic() - self.opened_at > self.deadlines.session
+
+    @property
+    def _may_go_ahead(self) -> bool:
+        return self._pipelining and not self._too_long
+
     def _prepare(self, mail: Mail) -> "_Ready | Outcome":
         """What will be written for this mail, or why it cannot go to this server. Nothing is said yet."""
         needs_utf8 = mail.smtputf8 or not (mail.sender + "".join(mail.recipients)).isascii()
@@ -158,6 +176,8 @@ class Connection:
         options = f" SIZE={len(mail.content)}" if limit is not None else ""
         options += " SMTPUTF8" if needs_utf8 else ""
         try:
+            if any(map(_LEAVES_ITS_BRACKETS.search, (mail.sender, *mail.recipients))):
+                raise ValueError("an address holds a bracket, a blank or a line break")
             commands = [("mail", command(f"MAIL FROM:<{mail.sender}>{options}"))]
             commands += [("rcpt", command(f"RCPT TO:<{each}>")) for each in mail.recipients]
             return _Ready(mail, (*commands, ("data", b"DATA\r\n")), stuff(mail.content))
@@ -167,7 +187,7 @@ class Connection:
     def _one(
         self, ready: "_Ready", ahead: bool, following: "_Ready | None", may_finish: Callable[[Mail], bool]
     ) -> Outcome:
-        talk = _Talk(monotonic())
+        talk, self._opening = self._opening or _Talk(monotonic()), None
         fresh = self.sent_count == 0
         self._sent_ahead = False
         try:
@@ -252,11 +272,23 @@ class Connection:
             if not may_finish(ready.mail):
                 return False
             last = b""
-        # From here on a cut may be one after the dot, even when the write itself fails.
-        talk.stage = "dot"
-        self._write(b"".join((last, b".\r\n", behind)), self.deadlines.block)
+        self._write_dot(last + b".\r\n", behind, talk)
         self._sent_ahead = following is not None
         return True
+
+    def _write_dot(self, data: bytes, behind: bytes, talk: _Talk) -> None:
+        """Content up to its dot, and what follows. The stage is `dot` once the system took the dot, even if
+        the write fails behind it; under TLS any failure counts as one behind it."""
+        talk.stage = "content"
+        view, sent, end = memoryview(data + behind), 0, len(data)
+        deadline = monotonic() + self.deadlines.block
+        try:
+            while sent < len(view):
+                self._sock.settimeout(max(deadline - monotonic(), 0.001))
+                sent += self._sock.send(view[sent:])
+        finally:
+            if sent >= end or self.tls:
+                talk.stage = "dot"
 
     def _judge(self, stage: str, reply: Reply, talk: _Talk) -> Outcome:
         self._note_421(reply)
@@ -316,7 +348,9 @@ class Connection:
         try:
             if self.target.tls == "implicit":
                 self._wrap()
-            self._expect(stage, self._read(self.deadlines.banner))
+            reply = self._read(self.deadlines.banner)
+            self._hear("S", f"{reply.code} {reply.text}")
+            self._expect(stage, reply)
             stage = "ehlo"
             self._hello()
             stage = "tls"
@@ -329,18 +363,27 @@ class Connection:
             self._end()
             category = "tls" if stage == "tls" else "connection"
             text = f"{type(error).__name__}: {error}"
-            raise ConnectFailed(self._outcome("deferred", stage, None, text, category, None)) from error
+            self._hear("*", text)
+            raise ConnectFailed(self._outcome("deferred", stage, None, text, category, self._opening)) from error
+
+    def _hear(self, who: str, text: str) -> None:
+        if self._opening is not None:
+            self._opening.add(who, text)
 
     def _expect(self, stage: str, reply: Reply) -> None:
         if not reply.positive:
             self._end()
             _, category, _ = classify(stage, reply.code, reply.text)
             # A refusal before MAIL says nothing about this recipient: it is never a bounce.
-            raise ConnectFailed(self._outcome("deferred", stage, reply.code, reply.text, category, None))
+            raise ConnectFailed(self._outcome("deferred", stage, reply.code, reply.text, category, self._opening))
 
-    def _ask(self, line: str) -> Reply:
+    def _ask(self, line: str, shown: str | None = None) -> Reply:
+        """`shown` stands for the line in the transcript: secrets are never kept."""
+        self._hear("C", shown or line)
         self._write(command(line), self.deadlines.ehlo)
-        return self._read(self.deadlines.ehlo)
+        reply = self._read(self.deadlines.ehlo)
+        self._hear("S", f"{reply.code} {reply.text}")
+        return reply
 
     def _hello(self) -> None:
         reply = self._ask(f"EHLO {self.target.ehlo_name}")
@@ -363,26 +406,49 @@ class Connection:
         self._hello()
 
     def _wrap(self) -> None:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        if self.target.tls == "opportunistic":
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-        else:
-            context.load_default_certs()
-        wrapped = context.wrap_socket(self._sock, server_hostname=self.target.host)
+        wrapped = _context(self.target.tls != "opportunistic").wrap_socket(self._sock, server_hostname=self.target.host)
         self._sock = wrapped
         self.tls = wrapped.version()
+        self._hear("*", f"{self.tls}")
 
     def _authenticate(self) -> None:
-        secret = f"\0{self.target.username}\0{self.target.password or ''}".encode()
-        self._expect("auth", self._ask("AUTH PLAIN " + base64.b64encode(secret).decode()))
+        if self.tls is None and self.target.tls != "none" and not ipaddress.ip_address(self.ip).is_loopback:
+            raise _Lost("credentials wait for TLS, which the server does not offer")
+        name, password = self.target.username or "", self.target.password or ""
+        offered = self._extensions.get("AUTH", "").split()
+        if "LOGIN" in offered and "PLAIN" not in offered:
+            reply = self._ask("AUTH LOGIN")
+            for secret in (name, password):
+                if reply.code != 334:
+                    break
+                reply = self._ask(_base64(secret), "***")
+        else:
+            reply = self._ask("AUTH PLAIN " + _base64(f"\0{name}\0{password}"), "AUTH PLAIN ***")
+        self._expect("auth", reply)
+
+
+def _base64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+@lru_cache
+def _context(verified: bool) -> ssl.SSLContext:
+    """Made once: reading the trusted certificates takes longer than a handshake."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if verified:
+        context.load_default_certs()
+    else:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
 
 
 def connect(target: Target, deadlines: Deadlines | None = None) -> Connection:
     """The first address that answers, greeted. Raises ConnectFailed.
 
-    A broken STARTTLS on an opportunistic target is tried again in clear, over a new connection.
+    A broken STARTTLS on an opportunistic target is tried again in clear, over a new connection; never with
+    credentials, which whoever breaks the TLS would then read.
     """
     deadlines = deadlines or Deadlines()
     problem: ConnectFailed | None = None
@@ -399,6 +465,7 @@ def _open(target: Target, ip: str, deadlines: Deadlines) -> Connection:
     try:
         sock = socket.create_connection((ip, target.port), timeout=deadlines.connect)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        ip = sock.getpeername()[0].partition("%")[0]
     except OSError as error:
         text = f"{type(error).__name__}: {error}"
         outcome = Outcome("deferred", "connect", None, None, text, "connection", target.host, ip)
@@ -407,13 +474,7 @@ def _open(target: Target, ip: str, deadlines: Deadlines) -> Connection:
     try:
         connection.greet()
     except ConnectFailed as error:
-        if error.outcome.stage == "tls" and target.tls == "opportunistic":
-            return _open(_in_clear(target), ip, deadlines)
+        if error.outcome.stage == "tls" and target.tls == "opportunistic" and target.username is None:
+            return _open(replace(target, tls="none"), ip, deadlines)
         raise
     return connection
-
-
-def _in_clear(target: Target) -> Target:
-    return Target(
-        target.host, target.port, target.ips, "none", target.username, target.password, target.ehlo_name, target.key
-    )
