@@ -45,8 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for note in notes:
         console.print(f"- {note}", markup=False, highlight=False)
     if options.json:
-        write_json(measures.figures, notes, RESULT)
-        console.print(f"- written to {RESULT.relative_to(ROOT)}")
+        write_json(measures.figures, notes, options.json)
+        console.print(f"- written to {options.json}", markup=False, highlight=False)
     return 0 if complete else 1
 
 
@@ -88,7 +88,8 @@ def _interrupt(*_: object) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Measure throughput and latency.")
     parser.add_argument("--full", action="store_true", help="the long form: a queue of 100,000, 50,000 end to end")
-    parser.add_argument("--json", action="store_true", help=f"also write {RESULT.relative_to(ROOT)}")
+    where = f"also write every figure, to {RESULT.relative_to(ROOT)} unless named"
+    parser.add_argument("--json", nargs="?", type=Path, const=RESULT, metavar="PATH", help=where)
     parser.add_argument("--only", default="", metavar="STEP[,STEP]", help="otp_idle, accepts, end_to_end and so on")
     return parser
 

@@ -13,9 +13,9 @@ STAGES = {
     "routing": "routing",
     "delivery": "delivery",
     "delivery-critical": "delivery",
-    "retry": "retry, webhooks, scheduler",
-    "webhooks": "retry, webhooks, scheduler",
-    "scheduler": "retry, webhooks, scheduler",
+    "retry": "retry",
+    "webhooks": "webhooks",
+    "scheduler": "scheduler",
     "postgres": "PostgreSQL",
     "valkey": "Valkey",
 }
