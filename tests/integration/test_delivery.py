@@ -1,10 +1,13 @@
 """Delivery against a real SMTP conversation: what each failure leaves on the row and at the sink."""
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy import Connection
+from sqlalchemy.exc import OperationalError
 
 from common import clock
 from common.config import current_settings
@@ -177,3 +180,44 @@ def test_the_final_dot_is_written_after_the_lease() -> None:
     leases.hold([message_id], clock.monotonic() - settings.lease_seconds)
     assert not leases.may_finish(message_id)
     assert not leases.may_finish(uuid.uuid4())
+
+
+def test_a_message_with_an_unknown_outcome_is_risked_again_beside_others(
+    sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account = an_account(sink_port=sink.port)
+    with transaction() as connection:
+        ids = some_messages(connection, account, 5)
+    route(ids)
+    with transaction() as connection:
+        connection.exec_driver_sql("UPDATE messages SET unknown_count = 1 WHERE id = %s", (ids[2],))
+    windows: list[int] = []
+    fence = delivery.fence
+
+    def counted(connection: Connection, leases: Sequence[delivery.Claimed], seconds: float) -> set[uuid.UUID]:
+        windows.append(len(leases))
+        return fence(connection, leases, seconds)
+
+    monkeypatch.setattr(delivery, "fence", counted)
+    deliver(ids)
+    assert windows == [2, 1, 2]
+    assert {status(each) for each in ids} == {"delivered"}
+
+
+def test_an_outcome_is_lost_when_the_database_restarts_behind_the_dot(
+    sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account = an_account(sink_port=sink.port)
+    message_id = a_message(account)
+    route([message_id])
+    record = delivery.record
+    outages = iter([True, True])
+
+    def away(*arguments: Any, **named: Any) -> Any:
+        if next(outages, False):
+            raise OperationalError("UPDATE", {}, Exception("the database system is starting up"))
+        return record(*arguments, **named)
+
+    monkeypatch.setattr(delivery, "record", away)
+    deliver([message_id])
+    assert (status(message_id), attempts(message_id)) == ("delivered", ["delivered"])
