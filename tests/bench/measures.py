@@ -1,5 +1,6 @@
 """The measurements, each in the order a run takes them: from a stand to figures. Never here: how a stand works."""
 
+import os
 import subprocess
 import time
 from collections.abc import Callable
@@ -13,6 +14,15 @@ from tests.bench.stand import Stand, TimedOut, wait_until
 Progress = Callable[[str], None]
 BUDGET_MICROSECONDS = 1500.0
 POSTFIX = "Postfix"
+
+
+_ENGINES = ("PostgreSQL", "Valkey")
+
+
+def _children_seconds() -> float:
+    """CPU of the children of this process that have ended."""
+    times = os.times()
+    return times.children_user + times.children_system
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,15 +135,19 @@ class Measures:
                 self._tell(f"accepting over {connections} connections")
                 seconds = self._size.accept_seconds / self._size.rounds
                 options = {"connections": connections, "seconds": seconds, "priority": "bulk"}
-                own, bare = [], []
+                own, bare, spent = [], [], [0.0, 0.0]
                 for turn in range(self._size.rounds):  # in turns, so that a disturbance meets both
+                    cpu = self._stand.cpu_of("accept (web)", *_ENGINES)
                     own.append(self._stand.post(**options, prefix=f"a{connections}x{turn}"))
+                    spent[0] += self._stand.cpu_of("accept (web)", *_ENGINES) - cpu
+                    cpu = self._stand.cpu_of("floor", *_ENGINES)
                     bare.append(floor(**options))
-                self._accept_figures(connections, merge(own), merge(bare))
+                    spent[1] += self._stand.cpu_of("floor", *_ENGINES) - cpu
+                self._accept_figures(connections, merge(own), merge(bare), spent)
             self._batches()
             self._fill_queue()
 
-    def _accept_figures(self, connections: int, own: Report, bare: Report) -> None:
+    def _accept_figures(self, connections: int, own: Report, bare: Report, spent: list[float]) -> None:
         label = f"accept, {connections} connection{'s' if connections > 1 else ''}"
         beside = "bare Flask view, INSERT, LPUSH"
         rate = (f"{label}, per second", own.rate, "/s", "202 answers per second, full contract")
@@ -148,6 +162,9 @@ class Measures:
                 self.figures.append(at_most(*timing, beside=beside, floor=bare.percentile(99), times=1.5))
             else:
                 self.figures.append(Figure(*timing, beside, bare.percentile(percent)))
+        each = [seconds / report.requests * 1e6 for seconds, report in zip(spent, (own, bare), strict=True)]
+        meaning = "processor time per accepted message, engines included"
+        self.figures.append(Figure(f"{label}, CPU", each[0], "us", meaning, beside, each[1]))
 
     def _batches(self) -> None:
         self._tell("accepting batches of 100")
@@ -224,6 +241,7 @@ class Measures:
 
     def end_to_end(self) -> None:
         """From the first POST to the last mail in the sink, with the CPU of each stage."""
+        self._stand.wait_drained(self.seconds_left)
         cpu, sink, count = self._stand.cpu(), self._stand.sink_cpu(), self._size.end_to_end
         loading = start(self._stand.load(connections=64, count=count, prefix="e"))
         report = self._stand.counted(loading())
@@ -233,7 +251,7 @@ class Measures:
         last = max(each.taken for each in self._stand.taken("e"))
         rate = count / ((last - report.began) / 1e9)
         self._tell("a plain Celery task with smtplib per message")
-        plain = self._plain_celery()
+        plain, plain_cpu = self._plain_celery()
         name, meaning = "end to end, per second", "first POST to last mail in the sink, everything on this machine"
         self.figures.append(
             at_least(name, rate, "/s", meaning, beside="a Celery task with smtplib each", floor=plain, times=4)
@@ -244,21 +262,28 @@ class Measures:
         self.figures.append(Figure("CPU, the test itself", test / count * 1e6, "us", "load generator and sink, on top"))
         total = sum(spent.values()) / count * 1e6
         self.figures.append(under("CPU, everything", total, "us", "per message, end to end", BUDGET_MICROSECONDS))
+        meaning = "the same, beside a plain task"
+        self.figures.append(
+            Figure("CPU, everything", total, "us", meaning, "a Celery task with smtplib each", plain_cpu)
+        )
 
-    def _plain_celery(self) -> float:
-        """Mails per second of one task per mail over the prefork pool, first publish to last mail."""
+    def _plain_celery(self) -> tuple[float, float]:
+        """One task per mail over the prefork pool: mails per second, first publish to last mail; CPU us per mail."""
         count, before = self._size.celery, self._stand.sink.count()
         with self._stand.floor_workers(["-P", "prefork", "-c", "2", "-Q", "bench.mail"]):
             self._stand.publish("mail", "0", str(self._stand.sink.port))
             wait_until(lambda: self._stand.sink.count() > before, 30, "the plain worker's first mail")
+            cpu, publisher = self._stand.cpu_of("floor", "Valkey"), _children_seconds()
             began = int(self._stand.publish("mail", str(count), str(self._stand.sink.port)))
             wait_until(
                 lambda: self._stand.sink.count() >= before + count + 2,
                 self.seconds_left,
                 "the plain worker's last mail",
             )
+            spent = self._stand.cpu_of("floor", "Valkey") - cpu + _children_seconds() - publisher
         self._stand.accepted += count + 2
-        return count / ((max(each.taken for each in self._stand.taken("celery")) - began) / 1e9)
+        last = max(each.taken for each in self._stand.taken("celery"))
+        return count / ((last - began) / 1e9), spent / count * 1e6
 
     def memory(self) -> None:
         """PSS of everything the supervisor runs, engines included, after the whole run."""

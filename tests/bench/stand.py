@@ -47,6 +47,7 @@ class Stand:
         self.folder = folder
         self.sink = Sink(folder / "sink.log")
         self.accepted = 0
+        self._floor_pids: list[int] = []
         self.house = House(
             {
                 "rate_limit_per_minute": 1_000_000_000,
@@ -110,6 +111,12 @@ class Stand:
     def cpu(self) -> dict[str, float]:
         return cpu_by_stage(self.house.pids())
 
+    def cpu_of(self, *stages: str) -> float:
+        """Seconds of some stages so far, and of the floor's processes where one runs and `floor` is named."""
+        found = self.cpu()
+        own = sum(seconds for stage, seconds in found.items() if stage in stages)
+        return own + (sum(cpu_seconds(pid) for pid in self._floor_pids) if "floor" in stages else 0.0)
+
     def sink_cpu(self) -> float:
         return cpu_seconds(self.sink.pid)
 
@@ -155,9 +162,11 @@ class Stand:
             )
             for command in commands
         ]
+        self._floor_pids = [child.pid for child in children]
         try:
-            yield [child.pid for child in children]
+            yield self._floor_pids
         finally:
+            self._floor_pids = []
             for child in children:
                 child.terminate()
             for child in children:
