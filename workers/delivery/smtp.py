@@ -200,7 +200,7 @@ class Connection:
                 return self._untried("the lease ended before the final dot", talk)
             talk.add("C", f"<{len(ready.mail.content)} octets> .")
             reply = self._read(self.deadlines.dot)
-            talk.add("S", f"{reply.code} {reply.text}")
+            talk.add("S", reply.said)
             if reply.code // 100 not in (2, 4, 5):
                 raise ProtocolError(f"the answer to the final dot is {reply.code}")
             self.sent_count += 1
@@ -225,7 +225,7 @@ class Connection:
                 self._write(line, self.deadlines.envelope)
             talk.add("C", line.decode("utf-8").rstrip())
             reply = self._read(self.deadlines.envelope)
-            talk.add("S", f"{reply.code} {reply.text}")
+            talk.add("S", reply.said)
             good = reply.code == 354 if stage == "data" else reply.positive
             # The first recipient is the message's own; a refused copy does not decide about it.
             copy = stage == "rcpt" and rcpts > 0
@@ -255,7 +255,7 @@ class Connection:
     def _refused(self, stage: str, reply: Reply, fresh: bool, talk: _Talk) -> Outcome:
         if reply.code == 421 and not fresh:
             # "Enough for this connection" says nothing about this mail.
-            return self._untried(f"{reply.code} {reply.text}", talk)
+            return self._untried(reply.said, talk)
         return self._judge(stage, reply, talk)
 
     def _write_content(
@@ -330,6 +330,8 @@ class Connection:
         self._sock.sendall(data)
 
     def _read(self, seconds: float) -> Reply:
+        if (waiting := self._replies.take()) is not None:
+            return waiting
         deadline = monotonic() + seconds
         while (reply := self._replies.take()) is None:
             left = deadline - monotonic()
@@ -349,7 +351,7 @@ class Connection:
             if self.target.tls == "implicit":
                 self._wrap()
             reply = self._read(self.deadlines.banner)
-            self._hear("S", f"{reply.code} {reply.text}")
+            self._hear("S", reply.said)
             self._expect(stage, reply)
             stage = "ehlo"
             self._hello()
@@ -382,7 +384,7 @@ class Connection:
         self._hear("C", shown or line)
         self._write(command(line), self.deadlines.ehlo)
         reply = self._read(self.deadlines.ehlo)
-        self._hear("S", f"{reply.code} {reply.text}")
+        self._hear("S", reply.said)
         return reply
 
     def _hello(self) -> None:

@@ -19,11 +19,12 @@ class ProtocolError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A whole reply; `text` joins its lines with a space."""
+    """A whole reply; `text` joins its lines with a space, `said` has the code in front of it."""
 
     code: int
     text: str
     lines: tuple[str, ...]
+    said: str
 
     @property
     def positive(self) -> bool:
@@ -76,7 +77,8 @@ class ReplyReader:
         if line[3:4] == b"-":
             return None
         lines, self._lines, self._size = tuple(self._lines), [], 0
-        reply = Reply(int(line[:3]), " ".join(lines)[:500], lines)
+        code, text = int(line[:3]), " ".join(lines)[:500]
+        reply = Reply(code, text, lines, f"{code} {text}")
         if single and len(raw) <= 80 and len(self._known) < 64:
             self._known[raw] = reply
         return reply
