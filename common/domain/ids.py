@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections import deque
 from uuid import UUID
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
@@ -10,13 +11,27 @@ _VALUES = {character: value for value, character in enumerate(_ALPHABET)}
 _RANDOM_BITS = (1 << 62) - 1
 
 
+# Drawn in blocks: each call to the system's generator lets go of the interpreter lock, and a busy
+# process would wait for it again at every id. Never shared with a forked child.
+_noise: deque[bytes] = deque()
+os.register_at_fork(after_in_child=_noise.clear)
+
+
+def _draw() -> int:
+    while True:
+        try:
+            return int.from_bytes(_noise.pop(), "big") & _RANDOM_BITS
+        except IndexError:
+            block = os.urandom(8 * 256)
+            _noise.extend(block[at : at + 8] for at in range(0, len(block), 8))
+
+
 def new_id() -> UUID:
     """A UUIDv7 (RFC 9562): 48 bits of Unix milliseconds, 12 bits below them, 62 random bits."""
     nanoseconds = time.time_ns()
     milliseconds, rest = divmod(nanoseconds, 1_000_000)
     below = (rest << 12) // 1_000_000
-    noise = int.from_bytes(os.urandom(8), "big") & _RANDOM_BITS
-    return UUID(int=(milliseconds << 80) | (7 << 76) | (below << 64) | (2 << 62) | noise)
+    return UUID(int=(milliseconds << 80) | (7 << 76) | (below << 64) | (2 << 62) | _draw())
 
 
 def encode(prefix: str, value: UUID) -> str:

@@ -1,5 +1,6 @@
 """Ids, the retry schedule and the table of replies: small words that many rely on."""
 
+import os
 from uuid import UUID
 
 import pytest
@@ -110,3 +111,16 @@ def test_only_the_recipients_own_fault_suppresses() -> None:
 )
 def test_an_enhanced_code_must_fit_its_code(code: int, text: str, found: str | None) -> None:
     assert enhanced_of(code, text) == found
+
+
+def test_a_forked_child_draws_its_parents_ids() -> None:
+    new_id()
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(writer, b"".join(new_id().bytes[8:] for _ in range(100)))
+        os._exit(0)
+    os.waitpid(child, 0)
+    theirs = os.read(reader, 800)
+    mine = {new_id().bytes[8:] for _ in range(300)}
+    assert not mine & {theirs[at : at + 8] for at in range(0, 800, 8)}
