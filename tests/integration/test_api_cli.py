@@ -2,7 +2,6 @@
 
 import json
 import stat
-from typing import Any
 
 import pytest
 
@@ -44,9 +43,3 @@ def test_requeue_tells_what_it_left_alone(database: None, capsys: pytest.Capture
     code, out = run(capsys, "requeue", "msg_01h455vb4pex5vsknk084sn02q", "nonsense")
     assert code == 1
     assert out.count("not waiting, or unknown") == 2
-
-
-def test_every_setting_is_in_the_printed_table(engines: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    out = run(capsys, "config-docs")[1]
-    assert "`SENDARIX_API_PORT` | int | `8000`" in out
-    assert "`SENDARIX_KEY_PEPPER`" in out
