@@ -15,8 +15,8 @@ from sqlalchemy import Connection
 from common.config import Settings
 from common.db.session import as_json, rows, run
 from common.domain import retry
+from common.domain.categories import suppresses
 from common.domain.outcomes import Outcome
-from common.domain.replies import suppresses
 from common.queueing.app import LONGEST_COUNTDOWN
 from common.services import lifecycle
 from common.services.lifecycle import Applied, Change

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.domain.ids import decode, encode, new_id
-from common.domain.replies import RULES, classify, enhanced_of, suppresses
+from common.domain.replies import enhanced_of
 from common.domain.retry import MAX_ATTEMPTS, STANDARD, delay_after, with_jitter
 
 
@@ -64,45 +64,6 @@ def test_the_schedule_fits_into_the_life_left(life: float) -> None:
         left -= delay
     assert left >= 0
     assert delay_after(MAX_ATTEMPTS, left) is None
-
-
-REPLIES = [
-    ("rcpt", 550, "5.1.1 user unknown", "bounced", "invalid_recipient"),
-    ("rcpt", 550, "No such user here", "bounced", "invalid_recipient"),
-    ("rcpt", 450, "4.2.0 Greylisted, see http://example.com", "deferred", "greylisted"),
-    ("rcpt", 451, "graylisting in effect", "deferred", "greylisted"),
-    ("rcpt", 452, "4.2.2 mailbox full", "deferred", "mailbox_full"),
-    ("rcpt", 552, "5.2.2 over quota", "deferred", "mailbox_full"),
-    ("rcpt", 550, "5.2.1 account disabled", "bounced", "mailbox_disabled"),
-    ("rcpt", 554, "5.7.1 relay access denied", "bounced", "relaying_denied"),
-    ("mail", 550, "5.7.1 blocked, see spamhaus", "bounced", "reputation"),
-    ("mail", 421, "4.7.28 unusual rate", "deferred", "throttled"),
-    ("mail", 451, "too many connections", "deferred", "throttled"),
-    ("dot", 550, "5.7.26 DMARC check failed", "bounced", "sender_auth"),
-    ("dot", 554, "message looks like spam", "bounced", "content"),
-    ("dot", 552, "5.3.4 message too large", "bounced", "too_large"),
-    ("rcpt", 550, "5.1.2 bad host", "bounced", "bad_domain"),
-    ("rcpt", 550, "rejected", "bounced", "undetermined"),
-    ("dot", 451, "try later", "deferred", "undetermined"),
-    ("dot", 250, "2.0.0 ok", "deferred", "undetermined"),
-]
-
-
-@pytest.mark.parametrize(("stage", "code", "text", "kind", "category"), REPLIES)
-def test_a_reply_means_what_the_table_says(stage: str, code: int, text: str, kind: str, category: str) -> None:
-    assert classify(stage, code, text)[:2] == (kind, category)
-
-
-@pytest.mark.parametrize("rule", RULES, ids=lambda rule: f"{rule.category}-{rule.text or rule.enhanced}")
-def test_no_rule_turns_a_temporary_reply_into_a_bounce(rule: object) -> None:
-    text = getattr(rule, "text", None) or ""
-    enhanced = getattr(rule, "enhanced", None)
-    kind, _, _ = classify(getattr(rule, "stage", None) or "dot", 450, f"4.{enhanced} {text}" if enhanced else text)
-    assert kind == "deferred"
-
-
-def test_only_the_recipients_own_fault_suppresses() -> None:
-    assert {rule.category for rule in RULES if suppresses(rule.category)} == {"invalid_recipient"}
 
 
 @pytest.mark.parametrize(
