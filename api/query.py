@@ -8,14 +8,48 @@ from uuid import UUID
 
 from flask import request
 
+from api.contract import Parameter
 from api.paging import Position, decode_cursor
-from common.domain.addresses import AddressError, parse_address
+from common.domain.addresses import PLAIN_ADDRESS, AddressError, parse_address
 from common.domain.errors import FieldError, InvalidRequest, NotFound
 from common.domain.ids import decode
 
 DEFAULT_LIMIT = 25
 MAX_LIMIT = 100
-_REPEATABLE = frozenset({"status"})
+
+LIMIT = Parameter(
+    "limit",
+    "How many items a page has.",
+    {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT},
+)
+CURSOR = Parameter("cursor", "`next_cursor` of the page before, with the same filters.", {"type": "string"})
+PAGED = (LIMIT, CURSOR)
+
+
+def address_parameter(name: str, sentence: str) -> Parameter:
+    """A parameter that `address_key` reads."""
+    return Parameter(
+        name, sentence, {"type": "string", "format": "email", "maxLength": 254, "pattern": f"^{PLAIN_ADDRESS}$"}
+    )
+
+
+def moment_parameter(name: str, sentence: str) -> Parameter:
+    """A parameter that `moment` reads."""
+    return Parameter(
+        name,
+        f"{sentence} RFC 3339 with an offset, or a date (its first moment in UTC).",
+        {"type": "string", "anyOf": [{"format": "date-time"}, {"format": "date"}]},
+    )
+
+
+def text_parameter(name: str, sentence: str, most: int = 256) -> Parameter:
+    """A parameter that `text` reads."""
+    return Parameter(name, sentence, {"type": "string", "minLength": 1, "maxLength": most})
+
+
+def choices_parameter(name: str, sentence: str, allowed: tuple[str, ...]) -> Parameter:
+    """A repeatable parameter that `choices` reads."""
+    return Parameter(name, f"{sentence} Repeatable.", {"type": "string", "enum": list(allowed)}, repeatable=True)
 
 
 def refuse(name: str, code: str, message: str) -> InvalidRequest:
@@ -24,12 +58,15 @@ def refuse(name: str, code: str, message: str) -> InvalidRequest:
     return InvalidRequest(f"The query parameter {name[:80]} {message}.", code="invalid_parameter", errors=[error])
 
 
-def only(*names: str) -> None:
+def only(*known: Parameter) -> None:
     """Refuse every parameter but these, and repeated ones. Raises InvalidRequest."""
+    if not request.query_string:
+        return
+    repeatable = {each.name: each.repeatable for each in known}
     for name, values in request.args.lists():
-        if name not in names:
-            raise refuse(name, "unknown_field", f"is unknown here; known are {', '.join(names) or 'none'}")
-        if len(values) > 1 and name not in _REPEATABLE:
+        if name not in repeatable:
+            raise refuse(name, "unknown_field", f"is unknown here; known are {', '.join(repeatable) or 'none'}")
+        if len(values) > 1 and not repeatable[name]:
             raise refuse(name, "duplicate", "is given twice")
         if any("\x00" in value for value in values):
             raise refuse(name, "invalid_format", "contains a NUL character")

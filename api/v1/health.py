@@ -6,7 +6,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from api.answers import json_answer
 from api.auth import public
+from api.contract import contract
 from api.ratelimit import limiter
+from api.v1.schemas.health import HealthOut, ReadyOut
 from common.db.session import transaction
 
 blueprint = Blueprint("health", __name__)
@@ -14,6 +16,7 @@ blueprint = Blueprint("health", __name__)
 
 @blueprint.get("/healthz")
 @public
+@contract(answers={200: HealthOut})
 def healthz() -> Response:
     """200 while the process runs."""
     return json_answer({"status": "ok"})
@@ -21,6 +24,7 @@ def healthz() -> Response:
 
 @blueprint.get("/readyz")
 @public
+@contract(answers={200: ReadyOut, 503: ReadyOut})
 def readyz() -> Response:
     """200 when messages can be accepted. Redis away costs seconds, not mail: told, but ready."""
     try:

@@ -12,6 +12,9 @@ from flask import Blueprint, Response, g
 from api import paging, query
 from api.answers import json_answer
 from api.auth import scope
+from api.contract import contract
+from api.v1.schemas.mailbox import MailOut, MailWholeOut
+from api.v1.schemas.out import page_of
 from common.db.session import transaction
 from common.domain.errors import NotFound
 from common.domain.ids import decode
@@ -20,15 +23,17 @@ from common.services.quickstart import QUICKSTART_ACCOUNT
 
 blueprint = Blueprint("mailbox", __name__, url_prefix="/v1/mailbox/messages")
 
+LISTED = (query.address_parameter("recipient", "Only mail to this address."), *query.PAGED)
 _NO_TIME = datetime(2000, 1, 1, tzinfo=UTC)  # mails are in the order of their ids; the cursor's time is unused
 
 
 @blueprint.get("")
 @scope("messages:read")
+@contract(answers={200: page_of(MailOut)}, query=LISTED, errors=("invalid_cursor",))
 def list_mail() -> Response:
     """Captured mail, newest first; `recipient` picks one address."""
     _only_quickstart()
-    query.only("recipient", "limit", "cursor")
+    query.only(*LISTED)
     recipient = query.address_key("recipient")
     mark = paging.filter_hash(g.principal.account_id, {"recipient": recipient})
     before, limit = query.cursor(mark), query.limit()
@@ -44,6 +49,7 @@ def _position(found: list[dict[str, Any]]) -> paging.Position | None:
 
 @blueprint.get("/<mail_id>")
 @scope("messages:read")
+@contract(answers={200: MailWholeOut})
 def read_mail(mail_id: str) -> Response:
     """One captured mail with text, html, headers and source."""
     _only_quickstart()

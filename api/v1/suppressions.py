@@ -8,8 +8,10 @@ from api import paging, query
 from api.answers import json_answer, no_content
 from api.auth import scope
 from api.body import read_object
+from api.contract import Parameter, contract
 from api.v1.schemas.fields import load
-from api.v1.schemas.suppressions import SUPPRESSION_IN
+from api.v1.schemas.out import page_of
+from api.v1.schemas.suppressions import SUPPRESSION_IN, SuppressionIn, SuppressionOut, UnsubscribeIn
 from common.db.session import transaction
 from common.domain.addresses import AddressError, parse_address
 from common.domain.errors import FieldError, InvalidFields, NotFound
@@ -20,9 +22,17 @@ from common.services.suppressions import REASONS, UNSUBSCRIBED
 blueprint = Blueprint("suppressions", __name__, url_prefix="/v1/suppressions")
 unsubscribes = Blueprint("unsubscribes", __name__, url_prefix="/v1/unsubscribes")
 
+LISTED = (
+    query.choices_parameter("reason", "Only suppressions for this reason.", REASONS),
+    query.address_parameter("recipient", "Only this address."),
+    *query.PAGED,
+)
+WHICH = {"which": Parameter("which", "The id, or the address.", {"type": "string", "minLength": 1})}
+
 
 @blueprint.post("")
 @scope("suppressions:write", idempotent=False)
+@contract(takes=SuppressionIn, answers={201: SuppressionOut, 200: SuppressionOut})
 def add_suppression() -> Response:
     """Stop all mail to an address. 201 when new, 200 when it was suppressed already."""
     return _add("manual")
@@ -30,6 +40,7 @@ def add_suppression() -> Response:
 
 @unsubscribes.post("")
 @scope("suppressions:write", idempotent=False)
+@contract(takes=UnsubscribeIn, answers={201: SuppressionOut, 200: SuppressionOut})
 def add_unsubscribe() -> Response:
     """Record that a recipient unsubscribed."""
     return _add(UNSUBSCRIBED, only=UNSUBSCRIBED)
@@ -54,17 +65,19 @@ def _add(default: str, only: str | None = None) -> Response:
 
 @blueprint.get("")
 @scope("suppressions:read")
+@contract(answers={200: page_of(SuppressionOut)}, query=LISTED, errors=("invalid_cursor",))
 def list_suppressions() -> Response:
     """Suppressions, newest first."""
-    query.only("reason", "recipient", "limit", "cursor")
+    query.only(*LISTED)
     return _list(query.choices("reason", REASONS))
 
 
 @unsubscribes.get("")
 @scope("suppressions:read")
+@contract(answers={200: page_of(SuppressionOut)}, query=LISTED[1:], errors=("invalid_cursor",))
 def list_unsubscribes() -> Response:
     """Unsubscribes, newest first."""
-    query.only("recipient", "limit", "cursor")
+    query.only(*LISTED[1:])
     return _list([UNSUBSCRIBED])
 
 
@@ -81,6 +94,7 @@ def _list(reasons: list[str]) -> Response:
 
 @blueprint.get("/<which>")
 @scope("suppressions:read")
+@contract(answers={200: SuppressionOut}, path=WHICH)
 def read_suppression(which: str) -> Response:
     """One suppression, by its id or its address."""
     query.only()
@@ -91,6 +105,7 @@ def read_suppression(which: str) -> Response:
 
 @unsubscribes.get("/<which>")
 @scope("suppressions:read")
+@contract(answers={200: SuppressionOut}, path=WHICH)
 def read_unsubscribe(which: str) -> Response:
     """One unsubscribe, by its id or its address."""
     query.only()
@@ -101,6 +116,7 @@ def read_unsubscribe(which: str) -> Response:
 
 @blueprint.delete("/<which>")
 @scope("suppressions:write", idempotent=False)
+@contract(answers={204: None}, path=WHICH)
 def remove_suppression(which: str) -> Response:
     """Let mail to an address through again."""
     query.only()
@@ -112,6 +128,7 @@ def remove_suppression(which: str) -> Response:
 
 @unsubscribes.delete("/<which>")
 @scope("suppressions:write", idempotent=False)
+@contract(answers={204: None}, path=WHICH)
 def remove_unsubscribe(which: str) -> Response:
     """Record that a recipient subscribed again."""
     query.only()

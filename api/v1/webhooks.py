@@ -6,8 +6,10 @@ from api import query
 from api.answers import json_answer, no_content
 from api.auth import scope
 from api.body import read_object
+from api.contract import contract
 from api.v1.schemas.fields import load
-from api.v1.schemas.webhooks import WEBHOOK_IN
+from api.v1.schemas.out import page_of
+from api.v1.schemas.webhooks import WEBHOOK_IN, NewWebhookOut, WebhookIn, WebhookOut
 from common.db.session import transaction
 from common.services import subscriptions
 
@@ -16,6 +18,7 @@ blueprint = Blueprint("webhooks", __name__, url_prefix="/v1/webhooks")
 
 @blueprint.post("")
 @scope("webhooks:write", idempotent=False)
+@contract(takes=WebhookIn, answers={201: NewWebhookOut})
 def create_webhook() -> Response:
     """Subscribe an endpoint. The secret that signs its deliveries is shown here only."""
     fields = load(WEBHOOK_IN, read_object())
@@ -28,6 +31,7 @@ def create_webhook() -> Response:
 
 @blueprint.get("")
 @scope("webhooks:read")
+@contract(answers={200: page_of(WebhookOut)})
 def list_webhooks() -> Response:
     """The webhooks of this key's environment."""
     query.only()
@@ -38,6 +42,7 @@ def list_webhooks() -> Response:
 
 @blueprint.delete("/<webhook_id>")
 @scope("webhooks:write", idempotent=False)
+@contract(answers={204: None})
 def delete_webhook(webhook_id: str) -> Response:
     """Remove a webhook."""
     query.only()

@@ -9,6 +9,8 @@ from email_validator import EmailNotValidError, validate_email
 _PLAIN = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*\Z")
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _HOST = re.compile(rf"{_LABEL}(?:\.{_LABEL})+\Z")
+PLAIN_ADDRESS = rf"{_PLAIN.pattern[:-2]}@(?:{_LABEL}\.)+[A-Za-z]{{2,63}}"
+"""What is certainly an address, for descriptions; internationalized ones (RFC 6531) and others are taken too."""
 _FORBIDDEN = re.compile(r"[\x00-\x20\x7f<>()\[\],;:\\\"]")
 _TOO_LONG = "is too long: at most 64 octets before the @ and 254 in all"
 _LEGACY_DOMAINS = ("docomo.ne.jp", "ezweb.ne.jp", "au.com")

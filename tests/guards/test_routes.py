@@ -1,5 +1,6 @@
 """Every route says who may call it, and every mutating one whether it honours Idempotency-Key."""
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 from werkzeug.routing import Rule
 
 from api import create_app
+from api.contract import Contract
 from common.config import read_settings
 
 APP = create_app(read_settings({}, mailbox_page=True))
@@ -33,3 +35,22 @@ def test_a_mutating_route_declares_idempotency(rule: Rule) -> None:
 @pytest.mark.parametrize("rule", ROUTES, ids=str)
 def test_a_route_has_a_sentence(rule: Rule) -> None:
     assert (view(rule).__doc__ or "").strip(), f"{rule}: {rule.endpoint} needs a docstring; it is the reference"
+
+
+V1 = [rule for rule in ROUTES if rule.rule.startswith(("/v1", "/healthz", "/readyz"))]
+
+
+@pytest.mark.parametrize("rule", V1, ids=str)
+def test_a_route_has_no_contract(rule: Rule) -> None:
+    assert isinstance(getattr(view(rule), "contract", None), Contract), (
+        f"{rule}: put @contract(takes=..., answers={{200: ...}}) from api/contract.py on {rule.endpoint}, under @scope"
+    )
+
+
+@pytest.mark.parametrize("rule", V1, ids=str)
+def test_a_route_refuses_a_parameter_of_its_contract(rule: Rule) -> None:
+    """What `query.only` admits is what the contract tells: both take the same tuple."""
+    found = view(rule)
+    source = inspect.getsource(inspect.unwrap(found))
+    told = bool(found.contract.query)  # type: ignore[attr-defined]
+    assert ("query.only(*" in source) == told, f"{rule}: give the contract's query to query.only as well"

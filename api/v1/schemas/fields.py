@@ -3,16 +3,16 @@
 Never here: services; whether a value fits the account is for the verbs.
 """
 
-import difflib
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from marshmallow import RAISE, Schema, ValidationError, fields
 
-from common.domain.addresses import AddressError, parse_address, split_display_name
-from common.domain.errors import FieldError, InvalidFields
+from api.v1.schemas.faults import flatten
+from common.domain.addresses import PLAIN_ADDRESS, AddressError, parse_address, split_display_name
+from common.domain.errors import InvalidFields
 
 _CODES = {
     "required": ("required", "is required"),
@@ -22,6 +22,28 @@ _CODES = {
     "invalid_utf8": ("invalid_format", "is not UTF-8"),
 }
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
+_PLAIN = {"type": "string", "format": "email", "maxLength": 254, "pattern": f"^{PLAIN_ADDRESS}$"}
+MAILBOX: dict[str, Any] = {
+    "anyOf": [
+        {**_PLAIN, "title": "Address"},
+        {
+            "title": "Name and address",
+            "type": "string",
+            "maxLength": 400,
+            "pattern": rf"^[A-Za-z0-9 .'-]{{1,80}} <{PLAIN_ADDRESS}>$",
+        },
+        {
+            "title": "Object",
+            "type": "object",
+            "properties": {
+                "email": _PLAIN,
+                "name": {"type": ["string", "null"], "maxLength": 200, "pattern": r"^[^\x00-\x1f\x7f]*$"},
+            },
+            "required": ["email"],
+            "additionalProperties": False,
+        },
+    ]
+}
 
 
 class Note(str):
@@ -53,13 +75,22 @@ class Coded(fields.Field[Any]):
         """The value as the verbs take it. Raises ValidationError."""
         return value
 
+    def describe(self) -> dict[str, Any]:
+        """What `read` takes, as JSON Schema: whatever is valid by it is accepted."""
+        return {}
+
 
 class Text(Coded):
-    """A string. `most` counts characters; `line` refuses line breaks and control characters."""
+    """A string. `least` and `most` count characters; `line` refuses line breaks and control characters.
 
-    def __init__(self, most: int, *, line: bool = False, pattern: str | None = None, **options: Any) -> None:
+    `pattern` describes the whole string, without anchors, in what Python and ECMA-262 have in common.
+    """
+
+    def __init__(
+        self, most: int, *, least: int = 0, line: bool = False, pattern: str | None = None, **options: Any
+    ) -> None:
         super().__init__(**options)
-        self._most, self._line = most, line
+        self._least, self._most, self._line = least, most, line
         self._pattern = re.compile(pattern) if pattern else None
 
     def read(self, value: Any) -> str:
@@ -67,11 +98,20 @@ class Text(Coded):
             raise wrong("invalid_type", "must be a string")
         if len(value) > self._most:
             raise wrong("too_long", f"is over {self._most} characters")
+        if len(value) < self._least:
+            raise wrong("too_short", f"must have at least {self._least} characters" if value else "must not be empty")
         if self._line and _CONTROLS.search(value):
             raise wrong("invalid_format", "contains a line break or a control character")
         if self._pattern is not None and not self._pattern.fullmatch(value):
             raise wrong("invalid_format", f"must look like {self._pattern.pattern}")
         return value
+
+    def describe(self) -> dict[str, Any]:
+        """A body with a NUL is refused before its fields are read."""
+        free = r"^[^\x00-\x1f\x7f]*$" if self._line else r"^[^\x00]*$"
+        pattern = f"^(?:{self._pattern.pattern})$" if self._pattern else free
+        least = {"minLength": self._least} if self._least else {}
+        return {"type": "string", **least, "maxLength": self._most, "pattern": pattern}
 
 
 class Choice(Coded):
@@ -88,6 +128,9 @@ class Choice(Coded):
             raise wrong("not_in_enum", f"must be one of {', '.join(self._allowed)}")
         return value
 
+    def describe(self) -> dict[str, Any]:
+        return {"type": "string", "enum": list(self._allowed)}
+
 
 class Whole(Coded):
     """A whole number within bounds."""
@@ -97,6 +140,8 @@ class Whole(Coded):
         self._least, self._most = least, most
 
     def read(self, value: Any) -> int:
+        if type(value) is float and value.is_integer():  # 60.0 is a whole number to JSON Schema
+            value = int(value)
         if type(value) is not int:
             raise wrong("invalid_type", "must be a whole number")
         if value < self._least:
@@ -104,6 +149,9 @@ class Whole(Coded):
         if value > self._most:
             raise wrong("too_large", f"must be at most {self._most}")
         return value
+
+    def describe(self) -> dict[str, Any]:
+        return {"type": "integer", "minimum": self._least, "maximum": self._most}
 
 
 class YesNo(Coded):
@@ -113,6 +161,9 @@ class YesNo(Coded):
         if type(value) is not bool:
             raise wrong("invalid_type", "must be true or false")
         return value
+
+    def describe(self) -> dict[str, Any]:
+        return {"type": "boolean"}
 
 
 class Moment(Coded):
@@ -128,6 +179,9 @@ class Moment(Coded):
             return found.astimezone(UTC)
         except (ValueError, OverflowError) as error:
             raise wrong("invalid_format", "must be RFC 3339 with an offset, such as 2026-04-19T14:30:00Z") from error
+
+    def describe(self) -> dict[str, Any]:
+        return {"type": "string", "format": "date-time"}
 
 
 class Mailbox(Coded):
@@ -146,6 +200,9 @@ class Mailbox(Coded):
             return {"email": parse_address(email).email, "name": name}
         except AddressError as error:
             raise wrong("invalid_email", str(error)[:200]) from error
+
+    def describe(self) -> dict[str, Any]:
+        return MAILBOX
 
 
 def _from_object(value: dict[str, Any]) -> tuple[str | None, str]:
@@ -173,6 +230,9 @@ class Mailboxes(Coded):
             raise wrong("too_many", f"has more than {self._most} addresses")
         return each_of(listed, lambda item: self._one.read(item))
 
+    def describe(self) -> dict[str, Any]:
+        return {"anyOf": [*MAILBOX["anyOf"], {"type": "array", "maxItems": self._most, "items": MAILBOX}]}
+
 
 class Mapped(Coded):
     """A JSON object, kept as it is."""
@@ -181,6 +241,14 @@ class Mapped(Coded):
         if type(value) is not dict:
             raise wrong("invalid_type", "must be an object")
         return value
+
+    def describe(self) -> dict[str, Any]:
+        return {"type": "object"}
+
+
+def anchored(pattern: re.Pattern[str]) -> str:
+    """The ECMA-262 form of a pattern that ends in \\Z."""
+    return f"^{pattern.pattern.removesuffix(chr(92) + 'Z')}$"
 
 
 def each_of(listed: list[Any], read: Any) -> list[Any]:
@@ -197,7 +265,9 @@ def each_of(listed: list[Any], read: Any) -> list[Any]:
 
 
 class In(Schema):
-    """A shape read from a request. Unknown fields are errors."""
+    """A shape read from a request. Unknown fields are errors; `together` is JSON Schema of rules across fields."""
+
+    together: ClassVar[dict[str, Any]] = {}
 
     class Meta:
         unknown = RAISE
@@ -211,28 +281,4 @@ def load(schema: Schema, body: Mapping[str, Any]) -> dict[str, Any]:
         return found
     except ValidationError as error:
         normalized: dict[Any, Any] = error.normalized_messages()  # type: ignore[no-untyped-call]
-        raise InvalidFields(_flatten(schema, body, normalized)) from error
-
-
-def _flatten(schema: Schema, body: Mapping[str, Any], messages: Mapping[Any, Any]) -> list[FieldError]:
-    order = {name: number for number, name in enumerate(body)}
-    known = [field.data_key or name for name, field in schema.load_fields.items()]
-    errors = []
-    for name in sorted(messages, key=lambda each: order.get(each, len(order))):
-        if name in body and name not in known:
-            errors.append(FieldError(str(name)[:80], "unknown_field", _suggestion(str(name), known)))
-        else:
-            errors += _leaves(str(name), messages[name])
-    return errors
-
-
-def _leaves(field: str, found: Any) -> list[FieldError]:
-    if isinstance(found, Mapping):
-        return [each for key, value in found.items() for each in _leaves(f"{field}.{str(key)[:80]}", value)]
-    notes = found if isinstance(found, list) else [found]
-    return [FieldError(field, getattr(note, "code", "invalid_format"), str(note)) for note in notes]
-
-
-def _suggestion(name: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(name[:80], known, n=1, cutoff=0.6)
-    return f"is not a field here; did you mean {near[0]}?" if near else "is not a field here"
+        raise InvalidFields(flatten(schema, body, normalized)) from error

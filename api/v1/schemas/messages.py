@@ -3,12 +3,12 @@
 Never here: whether the account may send it; times against the clock.
 """
 
-import binascii
 import re
 from typing import Any
 
 from marshmallow import ValidationError, validates_schema
 
+from api.v1.schemas.attachments import Attachments
 from api.v1.schemas.fields import (
     Choice,
     Coded,
@@ -21,9 +21,11 @@ from api.v1.schemas.fields import (
     Text,
     Whole,
     YesNo,
+    anchored,
     each_of,
     wrong,
 )
+from api.v1.schemas.out import told
 from common.domain.tiers import TIERS
 
 MAX_RECIPIENTS = 50
@@ -49,9 +51,6 @@ _FORBIDDEN = frozenset(
     ]
 )
 _FORBIDDEN_STARTS = ("dkim-", "arc-", "content-", "list-unsubscribe", "resent-")
-_CONTENT_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]{1,127}/[A-Za-z0-9!#$&^_.+-]{1,127}\Z")
-_FILENAME = re.compile(r"[^\x00-\x1f\x7f/\\]{1,255}\Z")
-_ATTACHMENT_FIELDS = ("filename", "content_type", "content", "content_id")
 
 
 class Headers(Coded):
@@ -71,6 +70,27 @@ class Headers(Coded):
             raise ValidationError(errors)
         return value
 
+    def describe(self) -> dict[str, Any]:
+        return {
+            "type": "object",
+            "maxProperties": 50,
+            "propertyNames": {"pattern": anchored(_HEADER_NAME), "not": {"pattern": _FORBIDDEN_PATTERN}},
+            "additionalProperties": {
+                "type": "string",
+                "pattern": anchored(_HEADER_VALUE),
+                "anyOf": [{"maxLength": 512}, {"maxLength": 2048, "pattern": r"^[\t -~]*$"}],
+            },
+        }
+
+
+def _any_case(text: str) -> str:
+    return "".join(f"[{each.upper()}{each}]" if each.isalpha() else each for each in text)
+
+
+_FORBIDDEN_PATTERN = (
+    f"^(?:(?:{'|'.join(map(_any_case, sorted(_FORBIDDEN)))})$|{'|'.join(map(_any_case, _FORBIDDEN_STARTS))})"
+)
+
 
 def _header_fault(name: str, text: Any) -> Note | None:
     lowered = name.lower()
@@ -84,60 +104,6 @@ def _header_fault(name: str, text: Any) -> Note | None:
         return Note("too_long", "is over 2048 octets")
     if not _HEADER_VALUE.match(text):
         return Note("invalid_format", "contains a line break or a control character")
-    return None
-
-
-class Attachments(Coded):
-    """At most 100 files, each with filename, content_type, content (base64) and content_id (inline)."""
-
-    def read(self, value: Any) -> list[dict[str, Any]]:
-        if type(value) is not list:
-            raise wrong("invalid_type", "must be a list")
-        if len(value) > 100:
-            raise wrong("too_many", "has more than 100 files")
-        found: list[dict[str, Any]] = each_of(value, _attachment)
-        return found
-
-
-def _attachment(item: Any) -> dict[str, Any]:
-    if type(item) is not dict:
-        raise wrong("invalid_type", "must be an object")
-    errors: dict[str, list[Note]] = {}
-    for name in item:
-        if name not in _ATTACHMENT_FIELDS:
-            errors[name] = [Note("unknown_field", f"is not a field here; known are {', '.join(_ATTACHMENT_FIELDS)}")]
-    for name in ("filename", "content"):
-        if item.get(name) is None:
-            errors[name] = [Note("required", "is required")]
-    for name in _ATTACHMENT_FIELDS:
-        if item.get(name) is not None and name not in errors:
-            note = _attachment_fault(name, item[name])
-            if note is not None:
-                errors[name] = [note]
-    if errors:
-        raise ValidationError(errors)
-    return {
-        "filename": item["filename"],
-        "content_type": item.get("content_type") or "application/octet-stream",
-        "content": item["content"],
-        "content_id": item.get("content_id"),
-    }
-
-
-def _attachment_fault(name: str, value: Any) -> Note | None:
-    if type(value) is not str:
-        return Note("invalid_type", "must be a string")
-    if name == "filename" and not _FILENAME.match(value):
-        return Note("invalid_format", "must be 1 to 255 characters without slashes or control characters")
-    if name == "content_type" and not _CONTENT_TYPE.match(value):
-        return Note("invalid_format", "must look like image/png")
-    if name == "content_id" and not re.fullmatch(r"[A-Za-z0-9._@+-]{1,128}", value):
-        return Note("invalid_format", "must be 1 to 128 letters, digits and . _ @ + -")
-    if name == "content":
-        try:
-            binascii.a2b_base64(value, strict_mode=True)
-        except (binascii.Error, ValueError):
-            return Note("invalid_format", "is not base64")
     return None
 
 
@@ -161,6 +127,18 @@ class Metadata(Coded):
             raise ValidationError(errors)
         return value
 
+    def describe(self) -> dict[str, Any]:
+        return {
+            "type": "object",
+            "maxProperties": 50,
+            "propertyNames": {"minLength": 1, "maxLength": 40, "pattern": r"^[^\x00]*$"},
+            "additionalProperties": {
+                "type": ["string", "number", "boolean"],
+                "maxLength": 500,
+                "pattern": r"^[^\x00]*$",
+            },
+        }
+
 
 class Tags(Coded):
     """At most 10 labels."""
@@ -170,12 +148,27 @@ class Tags(Coded):
             raise wrong("invalid_type", "must be a list")
         if len(value) > 10:
             raise wrong("too_many", "has more than 10 tags")
-        one = Text(100, line=True, pattern=r"[^,\s][^,]*")
-        found: list[str] = each_of(value, lambda item: one.read(item))
+        found: list[str] = each_of(value, lambda item: _TAG.read(item))
         return list(dict.fromkeys(found))
+
+    def describe(self) -> dict[str, Any]:
+        return {"type": "array", "maxItems": 10, "items": _TAG.describe()}
+
+
+_TAG = Text(100, line=True, pattern=r"[^,\s\x00-\x1f\x7f][^,\x00-\x1f\x7f]*")
+_STRING, _NULL = {"type": "string"}, {"type": "null"}
 
 
 class _Message(In):
+    together = {
+        "anyOf": [
+            {"required": ["template"], "properties": {"template": _STRING, "html": _NULL, "text": _NULL}},
+            {"required": ["html"], "properties": {"html": _STRING, "template": _NULL, "template_data": _NULL}},
+            {"required": ["text"], "properties": {"text": _STRING, "template": _NULL, "template_data": _NULL}},
+        ],
+        "allOf": [{"anyOf": [{"properties": {"ttl": _NULL}}, {"properties": {"expires_at": _NULL}}]}],
+    }
+
     @validates_schema(skip_on_field_errors=False)
     def check_together(self, data: dict[str, Any], **_: Any) -> None:
         """Rules about more than one field."""
@@ -198,26 +191,32 @@ class _Message(In):
 
 MessageIn = _Message.from_dict(
     {
-        "recipient": Mailbox(required=True),
-        "from": Mailbox(),
-        "cc": Mailboxes(MAX_RECIPIENTS),
-        "bcc": Mailboxes(MAX_RECIPIENTS),
-        "reply_to": Mailboxes(10),
-        "subject": Text(998, line=True),
-        "html": Text(MAX_PART),
-        "text": Text(MAX_PART),
-        "template": Text(64, pattern=r"[a-z0-9][a-z0-9_-]*"),
-        "template_data": Mapped(),
-        "headers": Headers(),
-        "attachments": Attachments(),
-        "metadata": Metadata(),
-        "tags": Tags(),
-        "priority": Choice(TIERS),
-        "ttl": Whole(1, 30 * 86400),
-        "expires_at": Moment(),
-        "scheduled_time": Moment(),
-        "sensitive": YesNo(),
-        "locale": Text(35, pattern=r"[A-Za-z]{2,8}(?:[-_][A-Za-z0-9]{1,8})*"),
+        "recipient": Mailbox(required=True, metadata=told("Who receives it: one address.", "user@example.com")),
+        "from": Mailbox(metadata=told("Otherwise the template's, the key's, then the account's.", "hello@example.com")),
+        "cc": Mailboxes(MAX_RECIPIENTS, metadata=told("Shown in the header; at most 49 together with bcc.")),
+        "bcc": Mailboxes(MAX_RECIPIENTS, metadata=told("In the envelope only.")),
+        "reply_to": Mailboxes(10, metadata=told("Where answers go.", "help@example.com")),
+        "subject": Text(998, line=True, metadata=told("Otherwise the template's.", "Your code")),
+        "html": Text(MAX_PART, metadata=told("Instead of a template, with or without text.", "<p>Hello</p>")),
+        "text": Text(MAX_PART, metadata=told("Instead of a template, with or without html.", "Hello")),
+        "template": Text(64, pattern=r"[a-z0-9][a-z0-9_-]*", metadata=told("A published template.", "otp-code")),
+        "template_data": Mapped(
+            metadata=told("Values for the template.", {"code": "A1B2C3", "expires_in": "10 minutes"})
+        ),
+        "headers": Headers(metadata=told("Extra mail headers, none that the service sets itself.", {"X-Case": "7"})),
+        "attachments": Attachments(metadata=told("Files; one with a content_id is inline.")),
+        "metadata": Metadata(metadata=told("Comes back in reads and webhooks, never in the mail.", {"order": 1017})),
+        "tags": Tags(metadata=told("Labels to filter and count by.", ["otp"])),
+        "priority": Choice(TIERS, metadata=told("The tier; otherwise the template's, then normal.", "critical")),
+        "ttl": Whole(1, 30 * 86400, metadata=told("Seconds until it expires; not beside expires_at.", 600)),
+        "expires_at": Moment(metadata=told("When it expires; not beside ttl.")),
+        "scheduled_time": Moment(metadata=told("Send it then: at most 30 days ahead.", "2026-04-19T14:30:00Z")),
+        "sensitive": YesNo(metadata=told("Its content is a secret: kept as short as possible.")),
+        "locale": Text(
+            35,
+            pattern=r"[A-Za-z]{2,8}(?:[-_][A-Za-z0-9]{1,8})*",
+            metadata=told("Language of the template.", "en-GB"),
+        ),
     },
     name="MessageIn",
 )

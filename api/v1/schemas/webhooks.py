@@ -3,7 +3,9 @@
 from typing import Any
 from urllib.parse import urlsplit
 
+from api.v1.schemas import out
 from api.v1.schemas.fields import Coded, In, Text, each_of, wrong
+from api.v1.schemas.out import told
 from common.domain.events import EVENT_TYPES
 
 
@@ -22,6 +24,12 @@ class Endpoint(Text):
             raise wrong("invalid_format", "must be an http or https URL without credentials")
         return text
 
+    def describe(self) -> dict[str, Any]:
+        return super().describe() | {
+            "format": "uri",
+            "pattern": r"^https?://[A-Za-z0-9.-]+(?::[1-9][0-9]{0,3})?(?:[/?][!-~]*)?$",
+        }
+
 
 class EventTypes(Coded):
     """A list of event types; `message.*` is not offered, leave the field out for all."""
@@ -34,6 +42,9 @@ class EventTypes(Coded):
         found: list[str] = each_of(value, _event_type)
         return list(dict.fromkeys(found))
 
+    def describe(self) -> dict[str, Any]:
+        return {"type": "array", "minItems": 1, "maxItems": 50, "items": {"type": "string", "enum": list(EVENT_TYPES)}}
+
 
 def _event_type(item: Any) -> str:
     if type(item) is not str or item not in EVENT_TYPES:
@@ -42,8 +53,31 @@ def _event_type(item: Any) -> str:
 
 
 class WebhookIn(In):
-    url = Endpoint(2048, line=True, pattern=r"[!-~]+", required=True)
-    event_types = EventTypes()
+    url = Endpoint(
+        2048,
+        line=True,
+        pattern=r"[!-~]+",
+        required=True,
+        metadata=told("Where events are posted.", "https://example.com/hooks/mail"),
+    )
+    event_types = EventTypes(metadata=told("Which events; leave it out for all.", ["message.delivered"]))
 
 
 WEBHOOK_IN = WebhookIn()
+
+
+class WebhookOut(out.Out):
+    """A subscription."""
+
+    id = out.ident("whk", "Its id.")
+    url = out.text("Where events are posted.", "https://example.com/hooks/mail")
+    event_types = out.listed(out.text("An event type."), "What it is told; null means all.", null=True)
+    environment = out.text("`live` or `test`.", "live")
+    state = out.text("Whether it is used: `enabled` or why not.", "enabled")
+    created_at = out.moment("When it was made.")
+
+
+class NewWebhookOut(WebhookOut):
+    """A subscription as it is answered once."""
+
+    secret = out.text("Signs its deliveries (Standard Webhooks); shown here only.", "whsec_c2VuZGFyaXg=")

@@ -1,0 +1,34 @@
+"""From marshmallow's nested messages to our list of field errors, with a suggestion for an unknown field."""
+
+import difflib
+from collections.abc import Mapping
+from typing import Any
+
+from marshmallow import Schema
+
+from common.domain.errors import FieldError
+
+
+def flatten(schema: Schema, body: Mapping[str, Any], messages: Mapping[Any, Any]) -> list[FieldError]:
+    """marshmallow's messages as errors in the order of the document."""
+    order = {name: number for number, name in enumerate(body)}
+    known = [field.data_key or name for name, field in schema.load_fields.items()]
+    errors = []
+    for name in sorted(messages, key=lambda each: order.get(each, len(order))):
+        if name in body and name not in known:
+            errors.append(FieldError(str(name)[:80], "unknown_field", _suggestion(str(name), known)))
+        else:
+            errors += _leaves(str(name), messages[name])
+    return errors
+
+
+def _leaves(field: str, found: Any) -> list[FieldError]:
+    if isinstance(found, Mapping):
+        return [each for key, value in found.items() for each in _leaves(f"{field}.{str(key)[:80]}", value)]
+    notes = found if isinstance(found, list) else [found]
+    return [FieldError(field, getattr(note, "code", "invalid_format"), str(note)) for note in notes]
+
+
+def _suggestion(name: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(name[:80], known, n=1, cutoff=0.6)
+    return f"is not a field here; did you mean {near[0]}?" if near else "is not a field here"

@@ -1,0 +1,79 @@
+"""The shapes of messages and events as they are shown. What comes in is messages.py."""
+
+from api.v1.schemas import out
+from common.domain.lifecycle import STATUSES
+
+_STATUS = f"Where it is: {', '.join(STATUSES)}. More may come."
+
+
+class WarningOut(out.Out):
+    """Something to know about a message that was accepted all the same."""
+
+    code = out.text("Which warning.", "large_message")
+    message = out.text("What it means.")
+
+
+class AcceptedOut(out.Out):
+    """The answer to a send: exactly these fields, the last two only when they apply."""
+
+    message_id = out.ident("msg", "The message: keep it.")
+    status = out.text("`queued`, or `scheduled` for a later time.", "queued")
+    recipient = out.text("Who receives it.", "user@example.com")
+    created_at = out.moment("When it was accepted.")
+    scheduled_time = out.moment("When it will be sent.", always=False)
+    warnings = out.listed(WarningOut, "What to know about it.", always=False)
+
+
+class LastEventOut(out.Out):
+    """The newest entry of the timeline."""
+
+    type = out.text("Its type.", "message.delivered", null=True)
+    seq = out.whole("Its number within the message.", 3)
+    timestamp = out.moment("When.", null=True)
+
+
+MessageOut = out.Out.from_dict(
+    {
+        "message_id": out.ident("msg", "Its id."),
+        "status": out.text(_STATUS, "delivered"),
+        "held": out.flag("Whether an operator paused it."),
+        "recipient": out.text("Who receives it.", "user@example.com"),
+        "from": out.text("Who sends it.", "hello@example.com"),
+        "subject": out.text("Its subject.", "Your code", null=True),
+        "template": out.text("Its template.", "otp-code", null=True),
+        "template_version": out.whole("The template's version it was accepted with.", 3, null=True),
+        "tags": out.listed(out.text("A label."), "Its labels."),
+        "metadata": out.mapped("What was sent along.", {"order": 1017}),
+        "environment": out.text("`live` or `test`.", "live"),
+        "priority": out.text("Its tier: critical, normal or bulk.", "critical"),
+        "attempts": out.whole("How often it was tried.", 1),
+        "last_event": out.nested(LastEventOut, "The newest entry of its timeline."),
+        "next_attempt_at": out.moment("When it is tried again.", null=True),
+        "created_at": out.moment("When it was accepted by the API."),
+        "scheduled_time": out.moment("When it is to be sent.", null=True),
+        "expires_at": out.moment("When it is given up.", null=True),
+        "accepted_at": out.moment("When its way out was chosen.", null=True),
+        "delivered_at": out.moment("When the remote server took it.", null=True),
+        "bounced_at": out.moment("When it was refused for good.", null=True),
+        "ended_at": out.moment("When it ended, in any way.", null=True),
+        "delivery": out.mapped("The conversation that ended it: server, address, TLS, reply.", null=True),
+        "source": out.text("The way out.", "mailbox", null=True),
+        "path": out.text("Way out and destination.", "mailbox/sink", null=True),
+        "guarantee": out.text(
+            "`at_least_once` or `at_most_once`; null until it is routed.", "at_least_once", null=True
+        ),
+        "policy_version": out.whole("The policy that ruled it.", 1, null=True),
+        "idempotency_key": out.text("The key it was sent with.", null=True),
+    },
+    name="MessageOut",
+)
+
+
+class EventOut(out.Out):
+    """One entry of a timeline: the same object that webhooks carry."""
+
+    id = out.ident("evt", "Its id: the same on every delivery of it.")
+    type = out.text("What happened; more types may come.", "message.delivered")
+    timestamp = out.moment("When.")
+    api_version = out.text("The version of this shape.", "2026-11-01")
+    data = out.mapped("`message_id`, `seq`, `tags`, `metadata`, and what the type adds.")
