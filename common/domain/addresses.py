@@ -49,6 +49,8 @@ def parse_address(text: str) -> Address:
 
 
 def _parse_unusual(text: str, local: str, domain: str) -> Address:
+    if domain in _LEGACY_DOMAINS and len(local) > 2 and local[0] == local[-1] == '"':
+        local = local[1:-1]  # our own wire form of such an address, read again
     if len(local.encode()) > 64 or len(text.encode()) > 254:
         raise AddressError(_TOO_LONG)
     if _FORBIDDEN.search(local):

@@ -1,7 +1,7 @@
 """A letter to bytes: 7-bit, CRLF only, the same bytes for the same letter. Assembled directly.
 
-Date, Message-ID and boundaries come from the stored row, so a retry repeats them exactly. Header
-names and values with CR, LF or NUL are refused here too, whatever was checked before (threat B1).
+Date, Message-ID and boundaries come from the stored row, so a retry repeats them exactly. Only an
+address whose local part is not ASCII leaves raw UTF-8, and then in headers alone (RFC 6532).
 """
 
 import binascii
@@ -11,17 +11,31 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import format_datetime
 
-_LINE, _LONGEST_LINE = 78, 990
-_SPECIALS = re.compile(r'[()<>@,:;".\[\]\\]|  ')
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,63}\Z")
-_ADDRESS = re.compile(
-    r'[^\x00-\x20\x7f-\xa0\u2028\u2029<>(),;:\\"\[\]@]+@[^\x00-\x20\x7f-\xa0\u2028\u2029<>(),;:\\"\[\]@]+\Z'
-)
+from common.domain.headers import LONGEST_LINE, Mailbox, address_header, identifier, refuse_breaks, text_header
+
 _TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]{1,127}/[A-Za-z0-9!#$&^_.+-]{1,127}(?:;[\x20-\x7e]{1,200})?\Z")
-_CONTENT_ID = re.compile(r"[\x21-\x7e]{1,250}\Z")
-_ASCII = bytes(range(128))
+_ASCII, _PRINTABLE = bytes(range(128)), bytes((9, 10, *range(32, 127)))
+_MBOX_FROM = re.compile(rb"(?m)^From ")
 _OURS = frozenset(
-    ("from", "to", "cc", "bcc", "reply-to", "subject", "date", "message-id", "mime-version", "return-path")
+    (
+        "from",
+        "sender",
+        "to",
+        "cc",
+        "bcc",
+        "reply-to",
+        "subject",
+        "date",
+        "message-id",
+        "mime-version",
+        "return-path",
+        "dkim-signature",
+    )
+)
+_AUTOMATIC = (
+    ("auto-submitted", "Auto-Submitted: auto-generated"),
+    # Exchange's word for what may come back. Its non-delivery reports may: bounces are read.
+    ("x-auto-response-suppress", "X-Auto-Response-Suppress: DR, RN, NRN, OOF, AutoReply"),
 )
 
 
@@ -40,13 +54,13 @@ class Letter:
     message_id: str
     message_id_domain: str
     created_at: datetime
-    sender: tuple[str | None, str]
-    recipient: tuple[str | None, str]
+    sender: Mailbox
+    recipient: Mailbox
     subject: str
     html: str | None = None
     text: str | None = None
-    cc: Sequence[tuple[str | None, str]] = ()
-    reply_to: Sequence[tuple[str | None, str]] = ()
+    cc: Sequence[Mailbox] = ()
+    reply_to: Sequence[Mailbox] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
     attachments: Sequence[Attachment] = ()
 
@@ -54,18 +68,18 @@ class Letter:
 def build(letter: Letter) -> bytes:
     """The whole mail with CRLF line ends, not dot-stuffed. Raises ValueError on a header that could inject."""
     lines = [
-        _address_header("From", [letter.sender]),
-        _address_header("To", [letter.recipient]),
+        address_header("From", [letter.sender]),
+        address_header("To", [letter.recipient]),
     ]
     if letter.cc:
-        lines.append(_address_header("Cc", letter.cc))
+        lines.append(address_header("Cc", letter.cc))
     if letter.reply_to:
-        lines.append(_address_header("Reply-To", letter.reply_to))
+        lines.append(address_header("Reply-To", letter.reply_to))
     headers = _own_headers(letter.headers)
     lines += [
-        _text_header("Subject", letter.subject),
+        text_header("Subject", letter.subject),
         "Date: " + format_datetime(letter.created_at.astimezone(UTC)),
-        "Message-ID: <" + _plain(f"{letter.message_id}@{letter.message_id_domain}") + ">",
+        "Message-ID: <" + identifier(f"{letter.message_id}@{letter.message_id_domain}") + ">",
         f"X-Sendarix-Message-Id: {letter.message_id}",
         *headers,
         "MIME-Version: 1.0",
@@ -74,18 +88,17 @@ def build(letter: Letter) -> bytes:
 
 
 def _own_headers(headers: Mapping[str, str]) -> list[str]:
-    """The sender's extra headers. Raises ValueError on one that the letter itself sets."""
-    lines = []
-    automatic = True
+    """The sender's extra headers over the automatic ones. Raises ValueError on one that the letter itself sets."""
+    given, lines = set(), []
     for name, value in headers.items():
         lowered = name.lower()
         if lowered in _OURS or lowered.startswith(("content-", "resent-")):
             raise ValueError(f"the header {name[:40]!r} is set by the service")
         if lowered == "x-sendarix-message-id":
             continue  # a copy from a received mail; ours stands above
-        automatic = automatic and lowered != "auto-submitted"
-        lines.append(_text_header(name, value))
-    return ["Auto-Submitted: auto-generated", *lines] if automatic else lines
+        given.add(lowered)
+        lines.append(text_header(name, value))
+    return [line for name, line in _AUTOMATIC if name not in given] + lines
 
 
 def _body(letter: Letter) -> bytes:
@@ -117,22 +130,28 @@ def _text_part(kind: str, content: str) -> bytes:
     if not data.endswith(b"\n"):
         data += b"\n"
     head = f"Content-Type: text/{kind}; charset=utf-8\r\nContent-Transfer-Encoding: "
-    foreign = 0 if data.isascii() else len(data.translate(None, _ASCII))
-    if not foreign and b"\x00" not in data and b"--=_" not in data and not _has_long_line(data):
+    if _is_plain(data):
         return (head + "7bit\r\n\r\n").encode() + data.replace(b"\n", b"\r\n")
-    if foreign * 6 > len(data):
+    if len(data.translate(None, _ASCII)) * 6 > len(data):
         return (head + "base64\r\n\r\n").encode() + _base64_lines(data.replace(b"\n", b"\r\n"))
-    quoted = binascii.b2a_qp(data, istext=True, header=False)
-    quoted = quoted.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
-    return (head + "quoted-printable\r\n\r\n").encode() + quoted
+    quoted = binascii.b2a_qp(data, istext=True, header=False).replace(b"\r\n", b"\n")
+    quoted = _MBOX_FROM.sub(b"=46rom ", quoted)
+    return (head + "quoted-printable\r\n\r\n").encode() + quoted.replace(b"\n", b"\r\n")
+
+
+def _is_plain(data: bytes) -> bool:
+    """Whether no relay or mailbox file changes it, nor takes it for a boundary: it may leave as it is."""
+    if data.translate(None, _PRINTABLE) or b"--=_" in data or data.startswith(b"From ") or b"\nFrom " in data:
+        return False
+    return not _has_long_line(data)
 
 
 def _has_long_line(data: bytes) -> bool:
-    return len(data) > _LONGEST_LINE and max(map(len, data.split(b"\n"))) > _LONGEST_LINE
+    return len(data) > LONGEST_LINE and max(map(len, data.split(b"\n"))) > LONGEST_LINE
 
 
 def _attachment(each: Attachment) -> bytes:
-    _refuse_breaks(each.content_type)
+    refuse_breaks(each.content_type)
     content_type = each.content_type
     if not _TYPE.match(content_type) or content_type.lower().startswith(("multipart/", "message/")):
         content_type = "application/octet-stream"  # those types may not be base64 (RFC 2046, 5)
@@ -140,13 +159,13 @@ def _attachment(each: Attachment) -> bytes:
     head = f"Content-Type: {content_type}\r\nContent-Transfer-Encoding: base64\r\n"
     head += f"Content-Disposition: {how};{_filename(each.filename)}\r\n"
     if each.content_id:
-        head += f"Content-ID: <{_plain(each.content_id.strip('<>'))}>\r\n"
+        head += f"Content-ID: <{identifier(each.content_id.strip('<>'))}>\r\n"
     return head.encode("ascii") + b"\r\n" + _base64_lines(each.content)
 
 
 def _filename(name: str) -> str:
     """As a quoted string, or in RFC 2231's pieces when it is long or not ASCII."""
-    _refuse_breaks(name)
+    refuse_breaks(name)
     if name.isascii() and name.isprintable() and len(name) <= 120:
         escaped = name.replace("\\", "\\\\").replace('"', '\\"')
         return f'\r\n filename="{escaped}"'
@@ -160,81 +179,6 @@ def _filename(name: str) -> str:
     return ";".join(f"\r\n filename*{n}*=" + ("" if n else "utf-8''") + piece for n, piece in enumerate(pieces))
 
 
-def _plain(text: str) -> str:
-    """An identifier as it stands. Raises ValueError unless it is visible ASCII without angle brackets."""
-    if not _CONTENT_ID.match(text) or "<" in text or ">" in text:
-        raise ValueError("an identifier in a header holds a line break or another sign that may not be there")
-    return text
-
-
 def _base64_lines(content: bytes) -> bytes:
     encoded = binascii.b2a_base64(content, newline=False)
     return b"\r\n".join(encoded[at : at + 76] for at in range(0, len(encoded), 76)) + b"\r\n"
-
-
-def _refuse_breaks(text: str) -> None:
-    if "\r" in text or "\n" in text or "\x00" in text:
-        raise ValueError("a header holds a line break or NUL")
-
-
-def _text_header(name: str, value: str) -> str:
-    _refuse_breaks(value)
-    if not _NAME.match(name):
-        raise ValueError(f"{name[:40]!r} is no header name")
-    if _is_literal(value):
-        line = f"{name}: {value}"
-        if len(line) <= _LINE:
-            return line
-        if "  " not in value and max(map(len, value.split(" "))) < _LONGEST_LINE - 70:
-            return _fold(line)
-    return f"{name}: " + "\r\n ".join(_encoded_words(value, 42 if len(name) < 8 else 24))
-
-
-def _is_literal(text: str) -> bool:
-    """Whether every parser reads this text as it stands: no encoded word, no blank that could be trimmed."""
-    return text.isascii() and (not text or text.isprintable()) and "=?" not in text and text == text.strip(" ")
-
-
-def _fold(line: str) -> str:
-    """Broken at single blanks, so that unfolding gives the same text."""
-    lines: list[str] = []
-    current, *words = line.split(" ")
-    current = f"{current} {words[0]}"
-    for word in words[1:]:
-        if len(current) + 1 + len(word) > _LINE:
-            lines.append(current)
-            current = " " + word
-        else:
-            current = f"{current} {word}"
-    return "\r\n".join([*lines, current])
-
-
-def _encoded_words(text: str, first: int = 42) -> list[str]:
-    """RFC 2047 words of at most 75 octets, never splitting a character; the first holds `first` octets."""
-    words, chunk, room = [], b"", first
-    for character in text:
-        data = character.encode("utf-8", "replace")
-        if len(chunk) + len(data) > room:
-            words.append(chunk)
-            chunk, room = b"", 42
-        chunk += data
-    words.append(chunk)
-    return [f"=?utf-8?B?{binascii.b2a_base64(word, newline=False).decode()}?=" for word in words]
-
-
-def _address_header(name: str, addresses: Sequence[tuple[str | None, str]]) -> str:
-    return f"{name}: " + ",\r\n ".join(_mailbox(*address) for address in addresses)
-
-
-def _mailbox(name: str | None, email: str) -> str:
-    if not _ADDRESS.match(email):
-        raise ValueError("an address in a header is not one plain address")
-    if not name:
-        return email
-    _refuse_breaks(name)
-    if not _is_literal(name) or len(name) > 200:
-        return "\r\n ".join(_encoded_words(name)) + f" <{email}>"
-    if _SPECIALS.search(name):
-        escaped = name.replace("\\", "\\\\").replace('"', '\\"')
-        return f'"{escaped}" <{email}>'
-    return f"{name} <{email}>"

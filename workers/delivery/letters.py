@@ -59,7 +59,10 @@ def _mail(settings: Settings, claimed: Claimed) -> Mail:
         headers=row.headers or {},
         attachments=[_attachment(each) for each in row.attachments or ()],
     )
-    return Mail(public_id, sender, (row.recipient, *_copies(row)), build(letter))
+    content, recipients = build(letter), (row.recipient, *_copies(row))
+    # A body is always ASCII; a header is not when an address in it is not (RFC 6532).
+    foreign = not (content.isascii() and sender.isascii() and all(map(str.isascii, recipients)))
+    return Mail(public_id, sender, recipients, content, smtputf8=foreign)
 
 
 def _copies(row: Any) -> list[str]:

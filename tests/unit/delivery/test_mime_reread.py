@@ -59,6 +59,7 @@ def test_a_plain_mail_has_exactly_the_headers_it_should() -> None:
         "Message-ID",
         "X-Sendarix-Message-Id",
         "Auto-Submitted",
+        "X-Auto-Response-Suppress",
         "MIME-Version",
         "Content-Type",
         "Content-Transfer-Encoding",

@@ -57,6 +57,11 @@ def test_an_international_local_part_needs_smtputf8() -> None:
     assert found.key == "用户@xn--r8jz45g.jp"
 
 
+@pytest.mark.parametrize("text", ["taro..yamada@docomo.ne.jp", "taro.@ezweb.ne.jp", ".a@au.com", "a@example.com"])
+def test_an_address_is_another_one_when_it_is_read_again(text: str) -> None:
+    assert parse_address(parse_address(text).email) == parse_address(text)
+
+
 @given(st.text(max_size=80) | st.from_regex(r"[\x00-\x7f]{1,20}@[\x00-\x7f]{1,20}", fullmatch=True))
 def test_whatever_is_taken_cannot_leave_its_brackets(text: str) -> None:
     try:

@@ -23,7 +23,10 @@ LETTER = Letter(
     subject="Hello",
     text="Hello.\n",
 )
-OUR_HEADERS = ["From", "To", "Subject", "Date", "Message-ID", "X-Sendarix-Message-Id", "Auto-Submitted", "MIME-Version"]
+OUR_HEADERS = [
+    "From", "To", "Subject", "Date", "Message-ID", "X-Sendarix-Message-Id", "Auto-Submitted",
+    "X-Auto-Response-Suppress", "MIME-Version",
+]  # fmt: skip
 BODY_HEADERS = {"Content-Type", "Content-Transfer-Encoding"}
 
 one_line = st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"]), max_size=300)
@@ -168,3 +171,41 @@ def test_date_and_message_id_come_from_the_row() -> None:
     source = build(LETTER).decode()
     assert "Date: Wed, 04 Mar 2026 05:06:07 +0000\r\n" in source
     assert re.search(r"^Message-ID: <msg_01k6z3v5e8f9g0h1j2k3m4n5p6@example\.com>\r$", source, re.M)
+
+
+def test_an_old_japanese_mobile_address_is_refused_or_changed() -> None:
+    source = build(replace(LETTER, recipient=("太郎", '"taro..yamada"@docomo.ne.jp')))
+    assert_fit_for_the_wire(source)
+    assert b' <"taro..yamada"@docomo.ne.jp>\r\n' in source
+    assert [each.username for each in parsed(source)["To"].addresses] == ["taro..yamada"]
+    with pytest.raises(ValueError):
+        build(replace(LETTER, recipient=(None, '"a b"@docomo.ne.jp')))
+
+
+def test_only_an_address_makes_a_header_leave_ascii() -> None:
+    source = build(replace(LETTER, recipient=("用户", "用户@例え.jp")))
+    head, _, body = source.partition(b"\r\n\r\n")
+    assert body.isascii()
+    assert "To: =?utf-8?B?55So5oi3?= <用户@例え.jp>".encode() in head
+
+
+def test_a_display_name_of_blanks_and_commas_makes_a_group_or_a_second_address() -> None:
+    for name in ("a, b", "group:a;", "x;y", "<a@b.c>", "a@b.c,", "(c)", '"'):
+        read = parsed(build(replace(LETTER, recipient=(name, "b@example.net"))))
+        assert [each.addr_spec for each in read["To"].addresses] == ["b@example.net"]
+        assert not [group for group in read["To"].groups if group.display_name is not None]
+
+
+@pytest.mark.parametrize(
+    "subject", ["Ihre Rechnung für März " * 5, "日本語の件名" * 20, "a  b " * 40 + "c", "x" * 1200]
+)
+def test_a_header_line_is_longer_than_it_need_be(subject: str) -> None:
+    head = build(replace(LETTER, subject=subject, sender=("ü" * 60, "a@example.com"))).partition(b"\r\n\r\n")[0]
+    assert max(map(len, head.split(b"\r\n"))) <= 78
+    assert squeezed(parsed(head + b"\r\n\r\n")["Subject"]) == squeezed(subject)
+
+
+def test_a_line_that_a_mailbox_file_would_change_leaves_as_it_is() -> None:
+    source = build(replace(LETTER, text="From here\nFrom there\n"))
+    assert b"\r\nFrom here" not in source and b"\r\nFrom there" not in source
+    assert parsed(source).get_content().splitlines() == ["From here", "From there"]
