@@ -37,6 +37,12 @@ class Settings:
     api_processes: int = _setting("int", 2, "Web processes.")
     api_threads: int = _setting("int", 32, "Requests one web process works on at once.")
     key_pepper: str = _setting("str", "", "Secret mixed into key hashes; empty keeps one in the home folder.")
+    sealing_key: str = _setting(
+        "str",
+        "",
+        "Secret that seals DKIM keys and other secrets in the database; empty keeps one in the home folder."
+        " To change it, put the new one first and the old behind a comma.",
+    )
     mailbox_page: bool = _setting("bool", False, "Whether /mailbox shows captured mail in a browser without a key.")
     smtp_port: int = _setting("int", 2525, "Port of the SMTP relay; 0 picks a free one.")
     inbound_port: int = _setting("int", 2526, "Port for returning bounces; 0 picks a free one.")

@@ -4,7 +4,6 @@ Never here: HTTP. What a key may do is `domain/principals.py`.
 """
 
 import hmac
-import os
 import re
 import secrets
 import threading
@@ -13,7 +12,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -25,6 +23,7 @@ from common.db.session import rows, run, transaction
 from common.domain.errors import FieldError, InvalidFields, Unauthenticated
 from common.domain.ids import new_id
 from common.domain.principals import SCOPES, Principal
+from common.sealing import kept_secret
 
 CACHE_SECONDS = 5.0
 CACHE_SIZE = 4096
@@ -77,20 +76,7 @@ def _random(length: int) -> str:
 
 @lru_cache(maxsize=4)
 def _pepper(configured: str, home: str) -> bytes:
-    if configured:
-        return configured.encode()
-    path = Path(home).absolute() / "secrets" / "pepper"
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    draft = path.with_name(f"pepper.{os.getpid()}.{_random(6)}")
-    if not path.exists():
-        draft.touch(mode=0o600)
-        draft.write_text(secrets.token_hex(32))
-        try:  # a hard link, so that of two processes that start together only one wins, with a whole file
-            os.link(draft, path)
-        except FileExistsError:
-            pass
-        draft.unlink()
-    return path.read_text().strip().encode()
+    return configured.encode() if configured else kept_secret(home, "pepper")
 
 
 def server_secret(settings: Settings | None = None) -> bytes:
