@@ -23,7 +23,7 @@ class CannotOpen(ValueError):
 
 
 def seal(settings: Settings, secret: bytes, owner: str) -> bytes:
-    """`secret` as bytes to store. `owner` (say `dkim <id>`) is needed to open it: a value moved elsewhere stays shut."""
+    """`secret` as bytes to store. `owner` (say `dkim <id>`) must be named to open it: moved elsewhere it stays shut."""
     mark, key = _keys(settings.sealing_key, settings.home)[0]
     nonce = os.urandom(_NONCE)
     return mark + nonce + AESGCM(key).encrypt(nonce, secret, owner.encode())
