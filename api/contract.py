@@ -14,13 +14,17 @@ View = TypeVar("View", bound=Callable[..., Any])
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One query parameter: its name, a sentence, and what it takes as JSON Schema of one value."""
+    """One parameter: its name, a sentence, and what it takes as JSON Schema of one value.
+
+    `id_of` is the prefix of the ids that a variable of the path takes.
+    """
 
     name: str
     sentence: str
     schema: Mapping[str, Any] = field(default_factory=lambda: {"type": "string"})
     repeatable: bool = False
     required: bool = False
+    id_of: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 
+from api.problems import PROBLEMS
 from common.domain.errors import DomainError, FieldError, InFlight
 
 log = structlog.get_logger()
@@ -19,14 +20,14 @@ log = structlog.get_logger()
 DOCS = "/docs/errors/"  # relative (RFC 9457 3.1.1): every installation serves its own documentation
 PROBLEM = "application/problem+json"
 _FRAMEWORK = {
-    400: ("invalid_request", "The request cannot be read"),
-    404: ("not_found", "Not found"),
-    405: ("method_not_allowed", "Method not allowed"),
-    408: ("request_timeout", "Request timeout"),
-    413: ("payload_too_large", "Too large"),
-    414: ("uri_too_long", "URL too long"),
-    415: ("unsupported_media_type", "Unsupported media type"),
-    431: ("header_too_large", "Headers too large"),
+    400: "invalid_request",
+    404: "not_found",
+    405: "method_not_allowed",
+    408: "request_timeout",
+    413: "payload_too_large",
+    414: "uri_too_long",
+    415: "unsupported_media_type",
+    431: "header_too_large",
 }
 _RETRYABLE = frozenset({408, 429, 500, 503})
 
@@ -93,8 +94,8 @@ def from_domain(error: DomainError) -> Response:
 def from_framework(error: HTTPException) -> Response:
     """404, 405 and the like, raised before any view ran."""
     status = error.code or 500
-    code, title = _FRAMEWORK.get(status, ("internal_error" if status >= 500 else "invalid_request", error.name))
-    response = problem(status, code, title, _advice(status))
+    code = _FRAMEWORK.get(status, "internal_error" if status >= 500 else "invalid_request")
+    response = problem(status, code, PROBLEMS[code].title, _advice(status))
     allowed = getattr(error, "valid_methods", None)
     if allowed:
         response.headers["Allow"] = ", ".join(sorted(allowed))

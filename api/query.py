@@ -17,6 +17,13 @@ from common.domain.ids import decode
 DEFAULT_LIMIT = 25
 MAX_LIMIT = 100
 
+IDS = {
+    "message_id": ("msg", "message"),
+    "webhook_id": ("whk", "webhook"),
+    "mail_id": ("mbx", "mail"),
+}
+"""The variables of paths that are plain ids: prefix and noun. `path_id` reads them."""
+
 LIMIT = Parameter(
     "limit",
     "How many items a page has.",

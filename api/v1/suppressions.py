@@ -27,7 +27,7 @@ LISTED = (
     query.address_parameter("recipient", "Only this address."),
     *query.PAGED,
 )
-WHICH = {"which": Parameter("which", "The id, or the address.", {"type": "string", "minLength": 1})}
+WHICH = {"which": Parameter("which", "The id, or the address.", {"type": "string", "pattern": "^[^/]+$"}, id_of="sup")}
 
 
 @blueprint.post("")

@@ -24,6 +24,7 @@ _CODES = {
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
 _PLAIN = {"type": "string", "format": "email", "maxLength": 254, "pattern": f"^{PLAIN_ADDRESS}$"}
 MAILBOX: dict[str, Any] = {
+    "description": "`a@b`, `Name <a@b>`, or an object. Internationalized addresses (RFC 6531) are taken as well.",
     "anyOf": [
         {**_PLAIN, "title": "Address"},
         {
@@ -42,7 +43,7 @@ MAILBOX: dict[str, Any] = {
             "required": ["email"],
             "additionalProperties": False,
         },
-    ]
+    ],
 }
 
 
@@ -231,7 +232,7 @@ class Mailboxes(Coded):
         return each_of(listed, lambda item: self._one.read(item))
 
     def describe(self) -> dict[str, Any]:
-        return {"anyOf": [*MAILBOX["anyOf"], {"type": "array", "maxItems": self._most, "items": MAILBOX}]}
+        return {"anyOf": [MAILBOX, {"type": "array", "maxItems": self._most, "items": MAILBOX}]}
 
 
 class Mapped(Coded):
@@ -265,8 +266,12 @@ def each_of(listed: list[Any], read: Any) -> list[Any]:
 
 
 class In(Schema):
-    """A shape read from a request. Unknown fields are errors; `together` is JSON Schema of rules across fields."""
+    """A shape read from a request. Unknown fields are errors.
 
+    `together` is JSON Schema of rules across fields; `samples` are whole examples by name.
+    """
+
+    samples: ClassVar[dict[str, dict[str, Any]]] = {}
     together: ClassVar[dict[str, Any]] = {}
 
     class Meta:

@@ -26,7 +26,15 @@ class MailWholeOut(MailOut):
     text = out.text("The text part.", null=True)
     html = out.text("The HTML part.", null=True)
     headers = out.listed(
-        fields.List(fields.String(), metadata={"description": "Name and value.", "minItems": 2, "maxItems": 2}),
+        fields.List(
+            fields.String(),
+            metadata={
+                "description": "Name and value.",
+                "minItems": 2,
+                "examples": [["Subject", "Your code"]],
+                "maxItems": 2,
+            },
+        ),
         "Headers as they stand on the wire, unfolded.",
     )
     source = out.text("The whole mail (RFC 5322).")

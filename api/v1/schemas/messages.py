@@ -160,6 +160,25 @@ _STRING, _NULL = {"type": "string"}, {"type": "null"}
 
 
 class _Message(In):
+    samples = {
+        "template": {
+            "recipient": "user@example.com",
+            "subject": "Your verification code",
+            "template": "otp-code",
+            "template_data": {"code": "847291", "expires_in": "5 minutes"},
+            "headers": {"X-Idempotency-Key": "uuid-v4-here"},
+        },
+        "content": {
+            "from": "Example <hello@example.com>",
+            "recipient": "user@example.com",
+            "subject": "Your invoice",
+            "html": "<p>Thank you. The invoice is attached.</p>",
+            "text": "Thank you. The invoice is attached.",
+            "attachments": [{"filename": "invoice.txt", "content": "MTIuMDAgRVVS", "content_type": "text/plain"}],
+            "metadata": {"order": 1017},
+            "tags": ["invoice"],
+        },
+    }
     together = {
         "anyOf": [
             {"required": ["template"], "properties": {"template": _STRING, "html": _NULL, "text": _NULL}},
@@ -201,7 +220,7 @@ MessageIn = _Message.from_dict(
         "text": Text(MAX_PART, metadata=told("Instead of a template, with or without html.", "Hello")),
         "template": Text(64, pattern=r"[a-z0-9][a-z0-9_-]*", metadata=told("A published template.", "otp-code")),
         "template_data": Mapped(
-            metadata=told("Values for the template.", {"code": "A1B2C3", "expires_in": "10 minutes"})
+            metadata=told("Values for the template.", {"code": "847291", "expires_in": "5 minutes"})
         ),
         "headers": Headers(metadata=told("Extra mail headers, none that the service sets itself.", {"X-Case": "7"})),
         "attachments": Attachments(metadata=told("Files; one with a content_id is inline.")),

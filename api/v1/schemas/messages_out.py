@@ -32,7 +32,7 @@ class LastEventOut(out.Out):
     timestamp = out.moment("When.", null=True)
 
 
-MessageOut = out.Out.from_dict(
+_Message = out.Out.from_dict(
     {
         "message_id": out.ident("msg", "Its id."),
         "status": out.text(_STATUS, "delivered"),
@@ -42,7 +42,7 @@ MessageOut = out.Out.from_dict(
         "subject": out.text("Its subject.", "Your code", null=True),
         "template": out.text("Its template.", "otp-code", null=True),
         "template_version": out.whole("The template's version it was accepted with.", 3, null=True),
-        "tags": out.listed(out.text("A label."), "Its labels."),
+        "tags": out.listed(out.text("A label.", "otp"), "Its labels."),
         "metadata": out.mapped("What was sent along.", {"order": 1017}),
         "environment": out.text("`live` or `test`.", "live"),
         "priority": out.text("Its tier: critical, normal or bulk.", "critical"),
@@ -65,8 +65,20 @@ MessageOut = out.Out.from_dict(
         "policy_version": out.whole("The policy that ruled it.", 1, null=True),
         "idempotency_key": out.text("The key it was sent with.", null=True),
     },
-    name="MessageOut",
+    name="_Message",
 )
+
+
+class MessageOut(_Message):  # type: ignore[misc, valid-type]
+    """A message and where it is."""
+
+    sample = {
+        "next_attempt_at": None,
+        "scheduled_time": None,
+        "expires_at": None,
+        "bounced_at": None,
+        "delivery": {"mx": "mx.example.com", "tls": "TLSv1.3", "code": 250, "reply": "2.0.0 Ok"},
+    }
 
 
 class EventOut(out.Out):
@@ -76,4 +88,7 @@ class EventOut(out.Out):
     type = out.text("What happened; more types may come.", "message.delivered")
     timestamp = out.moment("When.")
     api_version = out.text("The version of this shape.", "2026-11-01")
-    data = out.mapped("`message_id`, `seq`, `tags`, `metadata`, and what the type adds.")
+    data = out.mapped(
+        "`message_id`, `seq`, `tags`, `metadata`, and what the type adds.",
+        {"message_id": "msg_01jq8z4m3hf5v9t2c6w7x8y0ab", "seq": 3, "tags": ["otp"], "metadata": {}, "attempt": 1},
+    )

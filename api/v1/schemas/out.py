@@ -6,13 +6,15 @@ at any time, so an Out shape never forbids unknown ones.
 
 from collections.abc import Mapping
 from functools import cache
-from typing import Any
+from typing import Any, ClassVar
 
 from marshmallow import EXCLUDE, Schema, fields
 
 
 class Out(Schema):
-    """A shape shown to a caller."""
+    """A shape shown to a caller. `sample` replaces values of the example that is put together from the fields."""
+
+    sample: ClassVar[dict[str, Any]] = {}
 
     class Meta:
         unknown = EXCLUDE

@@ -71,7 +71,9 @@ class WebhookOut(out.Out):
 
     id = out.ident("whk", "Its id.")
     url = out.text("Where events are posted.", "https://example.com/hooks/mail")
-    event_types = out.listed(out.text("An event type."), "What it is told; null means all.", null=True)
+    event_types = out.listed(
+        out.text("An event type.", "message.delivered"), "What it is told; null means all.", null=True
+    )
     environment = out.text("`live` or `test`.", "live")
     state = out.text("Whether it is used: `enabled` or why not.", "enabled")
     created_at = out.moment("When it was made.")
