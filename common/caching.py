@@ -1,7 +1,7 @@
 """A small cache with a bounded size and life, for what every request looks up. One per kind of thing."""
 
 import threading
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import Generic, TypeVar
 
 from common import clock
@@ -30,6 +30,19 @@ class Remembered(Generic[Key, Value]):
                 self._values.pop(next(iter(self._values)))
             self._values[key] = (clock.monotonic() + self._seconds, value)
         return value
+
+    def get_many(self, keys: Iterable[Key], load: Callable[[list[Key]], Mapping[Key, Value]]) -> dict[Key, Value]:
+        """The remembered values, the others from one `load`; a key that `load` does not answer is left out."""
+        wanted = list(dict.fromkeys(keys))
+        now = clock.monotonic()
+        found = {key: value for key in wanted if (value := self._values.get(key)) is not None and value[0] > now}
+        missing = [key for key in wanted if key not in found]
+        answers = {key: each[1] for key, each in found.items()}
+        if missing:
+            loaded = load(missing)
+            for key in loaded:
+                answers[key] = self.get(key, lambda key=key: loaded[key])  # type: ignore[misc]
+        return answers
 
     def forget(self) -> None:
         with self._lock:

@@ -73,6 +73,16 @@ class Settings:
     egress_allow: str = _setting(
         "str", "", "CIDRs, comma-separated, that mail and webhooks may reach although private."
     )
+    dns_authority_port: int = _setting("int", 53, "Port of the authoritative DNS servers that domains are checked at.")
+    public_url: str = _setting(
+        "str", "", "Where recipients reach this installation, such as https://mail.example.com; for unsubscribe links."
+    )
+    bounce_domain: str = _setting(
+        "str", "", "Domain of this installation that takes bounces; senders point a CNAME at it. Empty: the sender's."
+    )
+    tracking_domain: str = _setting("str", "", "Host that senders may point a CNAME at for their links; empty: none.")
+    feedback_sender_id: str = _setting("str", "sendarix", "Last part of Feedback-ID, 5 to 15 characters; empty: none.")
+    cfbl_address: str = _setting("str", "", "Address for complaint reports (CFBL-Address, RFC 9477); empty: none.")
     message_id_domain: str = _setting("str", "", "Domain of Message-ID; empty uses the sender's domain.")
     ticket_size: int = _setting("int", 100, "Most ids one ticket carries.")
     sweep_seconds: float = _setting("float", 1.0, "How often the scheduler looks for what is due.")

@@ -41,7 +41,7 @@ def prepare(connection: Connection, settings: Settings) -> dict[str, str]:
         QUICKSTART_ACCOUNT,
         SENDER,
     )
-    domains.declare_verified(connection, QUICKSTART_ACCOUNT, DOMAIN)
+    domains.declare_verified(connection, settings, QUICKSTART_ACCOUNT, DOMAIN)
     mailbox = sources.keep(
         connection,
         QUICKSTART_ACCOUNT,

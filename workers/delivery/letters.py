@@ -1,4 +1,4 @@
-"""From a claimed row to a mail: render the pinned template, assemble the MIME. The same bytes each time.
+"""From a claimed row to a mail: render the pinned template, assemble the MIME, sign it. The same bytes each time.
 
 Never here: sockets.
 """
@@ -17,6 +17,8 @@ from common.domain.outcomes import Outcome
 from common.domain.templates import Template, render
 from common.services import templates
 from common.services.delivery import Claimed
+from workers.delivery.dkim import sign
+from workers.delivery.identities import Identity, Unsignable, identify, look_up, place_of
 from workers.delivery.smtp import Mail
 
 _pinned: Remembered[tuple[UUID, int], Template] = Remembered(seconds=3600.0, size=1024)
@@ -25,19 +27,23 @@ _pinned: Remembered[tuple[UUID, int], Template] = Remembered(seconds=3600.0, siz
 def compose(
     settings: Settings, window: Sequence[Claimed]
 ) -> tuple[list[tuple[Claimed, Mail]], list[tuple[Claimed, Outcome]]]:
-    """Mails for what can be sent, and an outcome for what cannot be built."""
+    """Mails for what can be sent, and an outcome for what cannot be built, or not be signed for now."""
     mails: list[tuple[Claimed, Mail]] = []
     unsendable: list[tuple[Claimed, Outcome]] = []
+    domains = look_up(window)
     for claimed in window:
         try:
-            mails.append((claimed, _mail(settings, claimed)))
+            identity = identify(settings, claimed, domains.get(place_of(claimed)))
+            mails.append((claimed, _mail(settings, claimed, identity)))
+        except Unsignable as error:
+            unsendable.append((claimed, Outcome("deferred", "sign", None, "4.7.20", str(error)[:500], "sender_auth")))
         except ValueError as error:
             outcome = Outcome("bounced", "render", None, None, str(error)[:500], "content")
             unsendable.append((claimed, outcome))
     return mails, unsendable
 
 
-def _mail(settings: Settings, claimed: Claimed) -> Mail:
+def _mail(settings: Settings, claimed: Claimed, identity: Identity) -> Mail:
     row = claimed.row
     subject, html, text = row.subject, row.html, row.text
     if row.template_id is not None:
@@ -47,7 +53,7 @@ def _mail(settings: Settings, claimed: Claimed) -> Mail:
     sender: str = row.sender["email"]
     letter = Letter(
         message_id=public_id,
-        message_id_domain=settings.message_id_domain or sender.rpartition("@")[2],
+        message_id_domain=settings.message_id_domain or place_of(claimed)[1],
         created_at=row.created_at,
         sender=(row.sender.get("name"), sender),
         recipient=(row.recipient_name, row.recipient),
@@ -56,13 +62,22 @@ def _mail(settings: Settings, claimed: Claimed) -> Mail:
         text=text,
         cc=_pairs(row.cc),
         reply_to=_pairs(row.reply_to),
-        headers=row.headers or {},
+        headers=_merge(identity.headers, row.headers),
         attachments=[_attachment(each) for each in row.attachments or ()],
     )
-    content, recipients = build(letter), (row.recipient, *_copies(row))
+    content = sign(build(letter), identity.keys, int(row.created_at.timestamp()))
+    recipients = (row.recipient, *_copies(row))
     # A body is always ASCII; a header is not when an address in it is not (RFC 6532).
     foreign = not (content.isascii() and sender.isascii() and all(map(str.isascii, recipients)))
-    return Mail(public_id, sender, recipients, content, smtputf8=foreign)
+    return Mail(public_id, identity.envelope_sender, recipients, content, smtputf8=foreign)
+
+
+def _merge(automatic: dict[str, str], given: dict[str, str] | None) -> dict[str, str]:
+    """The sender's own header wins over an automatic one of the same name, in any case."""
+    if not given:
+        return automatic
+    taken = {name.lower() for name in given}
+    return {name: value for name, value in automatic.items() if name.lower() not in taken} | given
 
 
 def _copies(row: Any) -> list[str]:

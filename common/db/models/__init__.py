@@ -5,7 +5,7 @@ from common.db.models.api_key import ApiKey
 from common.db.models.attempt import Attempt
 from common.db.models.base import Base
 from common.db.models.dead_letter import DeadLetter
-from common.db.models.domain import Domain
+from common.db.models.domain import Domain, DomainKey, Sender
 from common.db.models.event import Event
 from common.db.models.idempotency_key import IdempotencyKey
 from common.db.models.mailbox_message import MailboxMessage
@@ -23,12 +23,14 @@ __all__ = [
     "Base",
     "DeadLetter",
     "Domain",
+    "DomainKey",
     "Event",
     "IdempotencyKey",
     "MailboxMessage",
     "Message",
     "MessageContent",
     "Policy",
+    "Sender",
     "Source",
     "Suppression",
     "Template",
