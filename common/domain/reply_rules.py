@@ -347,7 +347,7 @@ _SIZE_AND_TRANSPORT = (
             retry timeout exceeded | retry time not reached | message expired | message has expired |
             queue too long | in the queue too long | been in the queue | delivery time expired |
             delivery expired | could not be delivered for ... days | could not be delivered for ...
-            hours | not been able to ... after | retention period | giving up on | delivery timed out |
+            hours | not been able to ... after | retention period | delivery timed out |
             unable to deliver ... days | cannot be delivered ... days | undelivered for | queue lifetime
             | maximum queue
         """),
@@ -402,7 +402,7 @@ _RECIPIENT = (
             | no user by that name | no account by that name | no matches to nameserver query | no user
             found | no local mailbox | no valid recipient | there is no user | there is no one at this
             address | there is no such | there's no such | there is no mailbox | there is no account |
-            not a valid mailbox | not a valid user | not a valid recipient | not a valid address | not a
+            not a valid mailbox | n't found at | was not found at | name is not recognized | not a valid user | not a valid recipient | not a valid address | not a
             valid email | not a known user | is not known | not known at this | isn't a user | is not a
             user | user not found | user doesn't exist | user does not exist | user ... does not exist |
             user ... doesn't exist | user ... not exist | user not exist | user not known | user ... not
