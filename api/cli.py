@@ -11,6 +11,7 @@ from uuid import UUID
 import orjson
 from sqlalchemy.exc import SQLAlchemyError
 
+from api import inbound_cli
 from common import clock, telemetry
 from common.config import SettingError, Settings, current_settings
 from common.db import session
@@ -57,6 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     again = commands.add_parser("requeue", help="try waiting messages now")
     again.add_argument("messages", nargs="+", metavar="msg_…")
     again.set_defaults(run=_requeue)
+    inbound_cli.add_commands(commands)
     return parser
 
 

@@ -347,9 +347,9 @@ _SIZE_AND_TRANSPORT = (
             retry timeout exceeded | retry time not reached | message expired | message has expired |
             queue too long | in the queue too long | been in the queue | delivery time expired |
             delivery expired | could not be delivered for ... days | could not be delivered for ...
-            hours | not been able to ... after | retention period | delivery timed out |
-            unable to deliver ... days | cannot be delivered ... days | undelivered for | queue lifetime
-            | maximum queue
+            hours | not been able to ... after | retention period | delivery timed out | unable to
+            deliver ... days | cannot be delivered ... days | undelivered for | queue lifetime | maximum
+            queue
         """),
     ),
     Rule("stale-enhanced", "expired", enhanced=("4.7",)),
@@ -402,41 +402,42 @@ _RECIPIENT = (
             | no user by that name | no account by that name | no matches to nameserver query | no user
             found | no local mailbox | no valid recipient | there is no user | there is no one at this
             address | there is no such | there's no such | there is no mailbox | there is no account |
-            not a valid mailbox | n't found at | was not found at | name is not recognized | not a valid user | not a valid recipient | not a valid address | not a
-            valid email | not a known user | is not known | not known at this | isn't a user | is not a
-            user | user not found | user doesn't exist | user does not exist | user ... does not exist |
-            user ... doesn't exist | user ... not exist | user not exist | user not known | user ... not
-            known | user ... not found | user not here | user not local | user not listed | user invalid
-            | user rejected | user does not have an account | user does not have ... mailbox | mailbox
-            not found | mailbox does not exist | mailbox doesn't exist | mailbox not exist | mailbox
-            unavailable or access denied | mailbox invalid | mailbox ... does not exist | mailbox not
-            available | recipient not found | recipient does not exist | recipient doesn't exist |
-            recipient not exist | recipient no longer | recipient was not found | recipient ... not
-            found | recipient ... does not exist | recipient address rejected: user | recipient address
-            rejected: unknown | recipient address rejected: undeliverable address | recipient address
-            rejected: mailbox not found | recipient address rejected: invalid | recipient not known |
-            recipient not ok | recipient is not | recipient is not exist | recipient invalid | invalid
-            recipient | invalid mailbox | invalid user | invalid address | invalid local part | invalid
-            addressee | invalid account | incorrect address | bad recipient | bad destination mailbox |
-            bad address | account does not exist | account doesn't exist | account not found | account
-            is unavailable | account ... does not exist | account ... not exist | account that you tried
-            to reach does not exist | address does not exist | address doesn't exist | address not found
-            | address not exist | address not recognized | address is unknown | address is invalid |
-            address is not valid | address invalid | address unavailable | address no longer | address
-            ... does not exist | address ... not found | email address not found | email address could
-            not be found | e-mail address could not be found | e-mail address you entered couldn't be
-            found | email address you entered couldn't be found | does not exist here | does not exist
-            on this | does not exist at | does not exist | doesn't exist | doesn't have a mailbox |
-            undeliverable address | not our user | not listed in ... directory | not listed in domino |
-            not listed in public | not found in directory | name not found | cannot find user | can't
-            find user | can't be found | cannot be found | could not be found | couldn't be found |
-            unable to find user | unable to find recipient | unable to chdir to maildir | can't create
-            user output file | didn't match any | vrecipient ... unknown | vdeliver: invalid or unknown
-            | delivery failed ... unknown | destination addresses were unknown | destination mailbox
-            address unknown | this address no longer accepts mail | this address does not receive mail |
-            not accepting mail ... address | sorry, no mailbox | sorry, that recipient | not have a ...
-            account | nobody home | unavailable mailbox | deactivated mailbox | disabled recipient | is
-            not a registered | unknown address error | no account | no mailbox | no recipient
+            not a valid mailbox | n't found at | was not found at | name is not recognized | not a valid
+            user | not a valid recipient | not a valid address | not a valid email | not a known user |
+            is not known | not known at this | isn't a user | is not a user | user not found | user
+            doesn't exist | user does not exist | user ... does not exist | user ... doesn't exist |
+            user ... not exist | user not exist | user not known | user ... not known | user ... not
+            found | user not here | user not local | user not listed | user invalid | user rejected |
+            user does not have an account | user does not have ... mailbox | mailbox not found | mailbox
+            does not exist | mailbox doesn't exist | mailbox not exist | mailbox unavailable or access
+            denied | mailbox invalid | mailbox ... does not exist | mailbox not available | recipient
+            not found | recipient does not exist | recipient doesn't exist | recipient not exist |
+            recipient no longer | recipient was not found | recipient ... not found | recipient ... does
+            not exist | recipient address rejected: user | recipient address rejected: unknown |
+            recipient address rejected: undeliverable address | recipient address rejected: mailbox not
+            found | recipient address rejected: invalid | recipient not known | recipient not ok |
+            recipient is not | recipient is not exist | recipient invalid | invalid recipient | invalid
+            mailbox | invalid user | invalid address | invalid local part | invalid addressee | invalid
+            account | incorrect address | bad recipient | bad destination mailbox | bad address |
+            account does not exist | account doesn't exist | account not found | account is unavailable
+            | account ... does not exist | account ... not exist | account that you tried to reach does
+            not exist | address does not exist | address doesn't exist | address not found | address not
+            exist | address not recognized | address is unknown | address is invalid | address is not
+            valid | address invalid | address unavailable | address no longer | address ... does not
+            exist | address ... not found | email address not found | email address could not be found |
+            e-mail address could not be found | e-mail address you entered couldn't be found | email
+            address you entered couldn't be found | does not exist here | does not exist on this | does
+            not exist at | does not exist | doesn't exist | doesn't have a mailbox | undeliverable
+            address | not our user | not listed in ... directory | not listed in domino | not listed in
+            public | not found in directory | name not found | cannot find user | can't find user |
+            can't be found | cannot be found | could not be found | couldn't be found | unable to find
+            user | unable to find recipient | unable to chdir to maildir | can't create user output file
+            | didn't match any | vrecipient ... unknown | vdeliver: invalid or unknown | delivery failed
+            ... unknown | destination addresses were unknown | destination mailbox address unknown |
+            this address no longer accepts mail | this address does not receive mail | not accepting
+            mail ... address | sorry, no mailbox | sorry, that recipient | not have a ... account |
+            nobody home | unavailable mailbox | deactivated mailbox | disabled recipient | is not a
+            registered | unknown address error | no account | no mailbox | no recipient
         """),
         code_class=5,
         stages=LATE,

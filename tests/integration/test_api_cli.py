@@ -2,6 +2,7 @@
 
 import json
 import stat
+from pathlib import Path
 
 import pytest
 
@@ -43,3 +44,28 @@ def test_requeue_tells_what_it_left_alone(database: None, capsys: pytest.Capture
     code, out = run(capsys, "requeue", "msg_01h455vb4pex5vsknk084sn02q", "nonsense")
     assert code == 1
     assert out.count("not waiting, or unknown") == 2
+
+
+def test_a_returned_mail_is_read_without_a_database(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mail.eml").write_bytes(
+        b"From: MAILER-DAEMON@example.net\nSubject: failure notice\n\n<a@example.org>:\n550 user unknown\n"
+    )
+    monkeypatch.setenv("SENDARIX_DATABASE_URL", "postgresql://nobody@127.0.0.1:1/none")
+    code, out = run(capsys, "inbound", "classify", str(tmp_path / "mail.eml"), str(tmp_path / "absent.eml"))
+    assert code == 1
+    assert json.loads(out) == {
+        "file": str(tmp_path / "mail.eml"),
+        "kind": "bounce",
+        "recipients": [
+            {
+                "recipient": "a@example.org",
+                "action": "failed",
+                "status": "5.0.0",
+                "category": "invalid_recipient",
+                "hard": True,
+                "suppress": True,
+            }
+        ],
+    }

@@ -8,7 +8,7 @@ Never here: MIME, or what a failure means.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from common.domain.inbound.mails import addresses, head_of
@@ -31,13 +31,14 @@ _AT_START = re.compile(
     rf"[ \t>*+\"'(\[-]{{0,12}}(?:\"[^\"<>]{{0,80}}\"[ \t]*|[\w.,' -]{{0,60}}[ \t])?<?({_A})>?", re.IGNORECASE
 )
 _LONE = re.compile(
-    rf"[ \t>*+\"'(\[<-]{{0,16}}({_A})[\"'>)\]]{{0,3}}[ \t]*(?:$|[:;,(\[]|\.\.\.|\.?$|-|on \w|in \w|unknown|mailbox|invalid|=)",
-    re.I,
+    rf"[ \t>*+\"'(\[<-]{{0,16}}({_A})[\"'>)\]]{{0,3}}[ \t]*"
+    r"(?:$|[:;,(\[]|\.\.\.|\.?$|-|on \w|in \w|unknown|mailbox|invalid|=)",
+    re.IGNORECASE,
 )
 _COMMAND = re.compile(rf"\bRCPT TO:[ \t]{{0,4}}<?({_A})", re.IGNORECASE)
 _LABEL = re.compile(
-    r"(?:recipient|addressee|addressed to|receiver|failed|user(?:id)?|address|mailbox|destination|mail to|smtp|deliver to"
-    r"|unknown user|no such user|宛先|受信者|あて先|destinataire|destinatario|empf(?:ä|ae)nger)"
+    r"(?:recipient|addressee|addressed to|receiver|failed|user(?:id)?|address|mailbox|destination|mail to|smtp"
+    r"|deliver to|unknown user|no such user|宛先|受信者|あて先|destinataire|destinatario|empf(?:ä|ae)nger)"
     rf"[^:=<@\n]{{0,40}}[:=]?[ \t]{{0,8}}[\"'(\[]?<?(?:mailto:)?({_A})",
     re.IGNORECASE,
 )
@@ -123,7 +124,7 @@ def find(text: str, senders: Iterable[str], originals: Iterable[str]) -> list[Na
     return [Named(address, _words(lines, number, end)) for (address, number), end in zip(kept, ends, strict=True)]
 
 
-def _candidates(lines: list[str]) -> Iterable[tuple[int, int, str]]:
+def _candidates(lines: list[str]) -> Iterator[tuple[int, int, str]]:
     """Line number, worth of the place (1 to 6), address."""
     since: int | None = None
     for number, line in enumerate(lines):
@@ -133,21 +134,24 @@ def _candidates(lines: list[str]) -> Iterable[tuple[int, int, str]]:
             since = None
         if "@" not in line or _NOT_A_RECIPIENT.search(line):
             continue
-        lone = _LONE.match(line)
-        start = _AT_START.match(line)
-        if lone:
-            yield number, 6 if since is not None else 5, lone[1]
-        elif start and since is not None and number > since:
-            yield number, 5, start[1]
-        for pattern, score in ((_COMMAND, 5), (_LABEL, 4), (_SENTENCE, 3)):
-            for address in pattern.findall(line):
-                yield number, score, address
-        if lone or start:
-            since = number if since is not None else None
-        else:
-            score = 2 if _REPLY.search(line) else 1
-            for address in addresses(line):
-                yield number, score, address
+        places = list(_places(line, since is not None, since == number))
+        yield from ((number, worth, address) for worth, address in places)
+        if since is not None and any(worth >= 5 for worth, _ in places):
+            since = number
+
+
+def _places(line: str, introduced: bool, introduces: bool) -> Iterator[tuple[int, str]]:
+    """The addresses of one line, each with what its place is worth."""
+    lone, start = _LONE.match(line), _AT_START.match(line)
+    if lone:
+        yield 6 if introduced else 5, lone[1]
+    elif start and introduced and not introduces:
+        yield 5, start[1]
+    for pattern, worth in ((_COMMAND, 5), (_LABEL, 4), (_SENTENCE, 3)):
+        for address in pattern.findall(line):
+            yield worth, address
+    for address in () if lone or start else addresses(line):
+        yield 2 if _REPLY.search(line) else 1, address
 
 
 def _words(lines: list[str], number: int, end: int) -> str:

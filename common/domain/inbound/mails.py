@@ -15,7 +15,9 @@ from email.message import Message
 MOST_BYTES = 1_048_576
 MOST_PARTS = 60
 _TEXT_BYTES = 131_072
-_ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&*+/=?^_`{|}~-][A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{0,63}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,253}[A-Za-z0-9])?")
+_ADDRESS = re.compile(
+    r"[A-Za-z0-9.!#$%&*+/=?^_`{|}~-][A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{0,63}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,253}[A-Za-z0-9])?"
+)
 _TAGS = re.compile(r"<(?:br|p|div|tr|li|h[1-6]|/p|/div|/tr|/li|/h[1-6])\b[^<>]{0,400}>", re.IGNORECASE)
 _TAG = re.compile(r"</?[A-Za-z!][^<>@]{0,2000}>")
 
@@ -100,7 +102,7 @@ def head_of(text: str) -> Message | None:
 def _unboxed(raw: bytes) -> bytes:
     """Without the `From ` line of a mailbox file and empty lines in front of the headers."""
     raw = raw.lstrip(b"\r\n")
-    if raw.startswith(b"From ") or raw.startswith(b">From "):
+    if raw.startswith((b"From ", b">From ")):
         raw = raw.partition(b"\n")[2]
     return raw
 

@@ -101,10 +101,8 @@ def _from_words(mail: Mail, rules: Sequence[Rule]) -> Report | None:
     originals = bounces.original_recipients(original) or _headed_recipients(mail)
     named = bounces.find(text, _senders(mail), originals)
     words = {each.recipient.lower(): each.words for each in named}
-    if failed_header:
-        recipients = failed_header
-    else:
-        recipients = [each.recipient for each in named] or (originals if len(originals) == 1 else [])
+    alone_written = originals if len(originals) == 1 else []
+    recipients = failed_header or [each.recipient for each in named] or alone_written
     if not recipients and not wordings.DAEMON.search(mail.header("from")):
         return None
     delayed = _is_delay(subject, text)
