@@ -15,10 +15,10 @@ from uuid import UUID
 import orjson
 from flask import Response, request
 
+from common.db.keyset import Page, Position, Turn
 from common.domain.errors import FieldError, InvalidRequest
 from common.services.keys import server_secret
 
-Position = tuple[datetime, UUID]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -29,41 +29,68 @@ def filter_hash(account_id: UUID, filters: dict[str, Any]) -> bytes:
     return hashlib.sha256(text).digest()[:8]
 
 
-def encode_cursor(position: Position, filters: bytes) -> str:
-    """A cursor that points after `position`."""
+def encode_cursor(position: Position, filters: bytes, back: bool = False) -> str:
+    """A cursor that points after `position`, or with `back` before it."""
     moment = (position[0] - _EPOCH) // _MICROSECOND
     body = moment.to_bytes(8, "big") + position[1].bytes + filters
-    return base64.urlsafe_b64encode(body + _sign(body)).decode().rstrip("=")
+    return base64.urlsafe_b64encode(body + _sign(body, back)).decode().rstrip("=")
 
 
 def decode_cursor(text: str, filters: bytes) -> Position:
-    """The position. Raises InvalidRequest (invalid_cursor) for a foreign, changed or mismatched one."""
+    """The position of a cursor that points on. Raises InvalidRequest (invalid_cursor)."""
+    return _decode(text, filters, (False,)).position
+
+
+def decode_turn(text: str, filters: bytes) -> Turn:
+    """Where a cursor of either direction leads. Raises InvalidRequest (invalid_cursor)."""
+    return _decode(text, filters, (False, True))
+
+
+def _decode(text: str, filters: bytes, directions: tuple[bool, ...]) -> Turn:
     try:
         whole = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):
         whole = b""
     body, signature = whole[:32], whole[32:]
-    if len(whole) != 42 or not hmac.compare_digest(signature, _sign(body)) or body[24:] != filters:
+    ways = [back for back in directions if hmac.compare_digest(signature, _sign(body, back))]
+    if len(whole) != 42 or not ways or body[24:] != filters:
         error = FieldError("cursor", "invalid_format", "is not a cursor of this list with these filters", "query")
         raise InvalidRequest(
             "The cursor does not belong to this query: start again without it.",
             code="invalid_cursor",
             errors=[error],
         )
-    return _EPOCH + int.from_bytes(body[:8], "big") * _MICROSECOND, UUID(bytes=body[8:24])
+    return Turn((_EPOCH + int.from_bytes(body[:8], "big") * _MICROSECOND, UUID(bytes=body[8:24])), ways[0])
 
 
-def _sign(body: bytes) -> bytes:
-    return hmac.digest(server_secret(), b"cursor" + body, "sha256")[:10]
+def _sign(body: bytes, back: bool) -> bytes:
+    return hmac.digest(server_secret(), (b"cursor back" if back else b"cursor") + body, "sha256")[:10]
+
+
+def turning_page(found: Page, filters: bytes) -> Response:
+    """The list envelope with cursors in both directions."""
+    following, previous = (
+        None if turn is None else encode_cursor(turn.position, filters, turn.back)
+        for turn in (found.older, found.newer)
+    )
+    return _envelope(found.data, following, previous)
 
 
 def page(data: list[dict[str, Any]], more: bool, position: Position | None, filters: bytes) -> Response:
     """The list envelope, with the Link header of the next page."""
     cursor = encode_cursor(position, filters) if more and position is not None else None
-    body = {"data": data, "has_more": more, "next_cursor": cursor, "prev_cursor": None}
+    return _envelope(data, cursor, None)
+
+
+def _envelope(data: list[dict[str, Any]], following: str | None, previous: str | None) -> Response:
+    body = {"data": data, "has_more": following is not None, "next_cursor": following, "prev_cursor": previous}
     response = Response(orjson.dumps(body, default=str), mimetype="application/json")
-    if cursor is not None:
-        query = [(name, value) for name, value in request.args.items(multi=True) if name != "cursor"]
-        link = f"{request.path}?{urlencode([*query, ('cursor', cursor)])}"
-        response.headers["Link"] = f'<{link}>; rel="next"'
+    query = [(name, value) for name, value in request.args.items(multi=True) if name != "cursor"]
+    links = [
+        f'<{request.path}?{urlencode([*query, ("cursor", cursor)])}>; rel="{name}"'
+        for name, cursor in (("next", following), ("prev", previous))
+        if cursor is not None
+    ]
+    if links:
+        response.headers["Link"] = ", ".join(links)
     return response

@@ -9,7 +9,8 @@ from uuid import UUID
 from flask import request
 
 from api.contract import Parameter
-from api.paging import Position, decode_cursor
+from api.paging import decode_cursor, decode_turn
+from common.db.keyset import Position, Turn
 from common.domain.addresses import PLAIN_ADDRESS, AddressError, parse_address
 from common.domain.errors import FieldError, InvalidRequest, NotFound
 from common.domain.ids import decode
@@ -93,6 +94,12 @@ def cursor(filters: bytes) -> Position | None:
     """The position of `cursor`, if one is given."""
     text = request.args.get("cursor")
     return None if text is None else decode_cursor(text, filters)
+
+
+def turn(filters: bytes) -> Turn | None:
+    """Where `cursor` leads, in either direction, if one is given."""
+    text = request.args.get("cursor")
+    return None if text is None else decode_turn(text, filters)
 
 
 def choices(name: str, allowed: tuple[str, ...]) -> list[str]:

@@ -15,6 +15,7 @@ from api.auth import scope
 from api.contract import contract
 from api.v1.schemas.mailbox import MailOut, MailWholeOut
 from api.v1.schemas.out import page_of
+from common.db.keyset import Position
 from common.db.session import transaction
 from common.domain.errors import NotFound
 from common.domain.ids import decode
@@ -42,7 +43,7 @@ def list_mail() -> Response:
     return paging.page(found[:limit], len(found) > limit, _position(found[:limit]), mark)
 
 
-def _position(found: list[dict[str, Any]]) -> paging.Position | None:
+def _position(found: list[dict[str, Any]]) -> Position | None:
     last: UUID | None = decode("mbx", found[-1]["id"]) if found else None
     return None if last is None else (_NO_TIME, last)
 

@@ -1,8 +1,12 @@
-"""Suppressions, and unsubscribes as the view on the reason `user_unsubscribed`: one store, two addresses."""
+"""Suppressions, and unsubscribes as the view on the reason `user_unsubscribed`: one store, two addresses.
 
+They belong to the environment of the key. Many at once: suppressions_many.py.
+"""
+
+from dataclasses import asdict
 from uuid import UUID
 
-from flask import Blueprint, Response, g
+from flask import Blueprint, Response, g, request
 
 from api import paging, query
 from api.answers import json_answer, no_content
@@ -16,17 +20,25 @@ from common.db.session import transaction
 from common.domain.addresses import AddressError, parse_address
 from common.domain.errors import FieldError, InvalidFields, NotFound
 from common.domain.ids import decode
+from common.domain.suppressions import ALL, REASONS, SCOPE, UNSUBSCRIBED, is_scope
 from common.services import suppressions
-from common.services.suppressions import REASONS, UNSUBSCRIBED
+from common.services.suppressions import Filters
 
 blueprint = Blueprint("suppressions", __name__, url_prefix="/v1/suppressions")
 unsubscribes = Blueprint("unsubscribes", __name__, url_prefix="/v1/unsubscribes")
 
-LISTED = (
-    query.choices_parameter("reason", "Only suppressions for this reason.", REASONS),
+_SCOPE = {"type": "string", "pattern": f"^(?:{SCOPE})$"}
+FILTERS = (
     query.address_parameter("recipient", "Only this address."),
-    *query.PAGED,
+    query.text_parameter("q", "Only addresses that begin with this.", 254),
+    Parameter("scope", "Only this scope. Repeatable.", _SCOPE, repeatable=True),
+    query.moment_parameter("created_after", "Only what was added at this time or later."),
+    query.moment_parameter("created_before", "Only what was added before this time."),
 )
+REASON = query.choices_parameter("reason", "Only suppressions for this reason.", REASONS)
+LISTED = (REASON, *FILTERS, *query.PAGED)
+UNSUBSCRIBES_LISTED = (*FILTERS, *query.PAGED)
+IN_SCOPE = (Parameter("scope", "Only in this scope; all of the address's unless given.", _SCOPE),)
 WHICH = {"which": Parameter("which", "The id, or the address.", {"type": "string", "pattern": "^[^/]+$"}, id_of="sup")}
 
 
@@ -57,6 +69,7 @@ def _add(default: str, only: str | None = None) -> Response:
             g.principal,
             recipient=parse_address(fields["recipient"]["email"]),
             reason=reason,
+            scope=fields.get("scope", ALL),
             note=fields.get("note"),
             expires_at=fields.get("expires_at"),
         )
@@ -74,22 +87,39 @@ def list_suppressions() -> Response:
 
 @unsubscribes.get("")
 @scope("suppressions:read")
-@contract(answers={200: page_of(SuppressionOut)}, query=LISTED[1:], errors=("invalid_cursor",))
+@contract(answers={200: page_of(SuppressionOut)}, query=UNSUBSCRIBES_LISTED, errors=("invalid_cursor",))
 def list_unsubscribes() -> Response:
     """Unsubscribes, newest first."""
-    query.only(*LISTED[1:])
+    query.only(*UNSUBSCRIBES_LISTED)
     return _list([UNSUBSCRIBED])
 
 
 def _list(reasons: list[str]) -> Response:
-    recipient = query.address_key("recipient")
-    mark = paging.filter_hash(g.principal.account_id, {"reasons": reasons, "recipient": recipient})
-    before, limit = query.cursor(mark), query.limit()
+    filters = read_filters(reasons)
+    mark = paging.filter_hash(g.principal.account_id, asdict(filters) | {"in": g.principal.environment})
+    turn, limit = query.turn(mark), query.limit()
     with transaction() as connection:
-        data, more, position = suppressions.find(
-            connection, g.principal, reasons=reasons, recipient=recipient, limit=limit, before=before
-        )
-    return paging.page(data, more, position, mark)
+        return paging.turning_page(suppressions.find(connection, g.principal, filters, limit=limit, turn=turn), mark)
+
+
+def read_filters(reasons: list[str]) -> Filters:
+    """The filters in the query, those of a list and of an export alike."""
+    return Filters(
+        reasons=tuple(reasons),
+        scopes=tuple(_scopes()),
+        recipient=query.address_key("recipient"),
+        prefix=query.text("q", 254),
+        created_after=query.moment("created_after"),
+        created_before=query.moment("created_before"),
+    )
+
+
+def _scopes() -> list[str]:
+    found = request.args.getlist("scope")
+    for each in found:
+        if not is_scope(each):
+            raise query.refuse("scope", "invalid_format", "must be all, stream:<name> or topic:<name>")
+    return found
 
 
 @blueprint.get("/<which>")
@@ -116,25 +146,25 @@ def read_unsubscribe(which: str) -> Response:
 
 @blueprint.delete("/<which>")
 @scope("suppressions:write", idempotent=False)
-@contract(answers={204: None}, path=WHICH)
+@contract(answers={204: None}, query=IN_SCOPE, path=WHICH)
 def remove_suppression(which: str) -> Response:
-    """Let mail to an address through again."""
-    query.only()
-    found = _which(which)
+    """Let mail to an address through again: in every scope, or in one."""
+    query.only(*IN_SCOPE)
+    found, scopes = _which(which), _scopes()
     with transaction() as connection:
-        suppressions.remove(connection, g.principal, found)
+        suppressions.remove(connection, g.principal, found, scope=scopes[0] if scopes else None)
     return no_content()
 
 
 @unsubscribes.delete("/<which>")
 @scope("suppressions:write", idempotent=False)
-@contract(answers={204: None}, path=WHICH)
+@contract(answers={204: None}, query=IN_SCOPE, path=WHICH)
 def remove_unsubscribe(which: str) -> Response:
-    """Record that a recipient subscribed again."""
-    query.only()
-    found = _which(which)
+    """Record that a recipient subscribed again: in every scope, or in one."""
+    query.only(*IN_SCOPE)
+    found, scopes = _which(which), _scopes()
     with transaction() as connection:
-        suppressions.remove(connection, g.principal, found, UNSUBSCRIBED)
+        suppressions.remove(connection, g.principal, found, UNSUBSCRIBED, scopes[0] if scopes else None)
     return no_content()
 
 

@@ -70,7 +70,8 @@ WITH x AS MATERIALIZED (
     sender jsonb, subject text, html text, text text, template_id uuid, template_slug text,
     template_version integer, template_data jsonb, locale text, cc jsonb, bcc jsonb, reply_to jsonb,
     headers jsonb, attachments jsonb, metadata jsonb, tags text[], sensitive boolean, key_id uuid,
-    request_id text, idempotency_key text, route text, fingerprint text, answer_status integer, answer text)
+    request_id text, stream text, topic text, idempotency_key text, route text, fingerprint text,
+    answer_status integer, answer text)
 ), keyed AS (
   INSERT INTO idempotency_keys AS k (account_id, environment, route, key, fingerprint, message_id, request_id,
                                      status, response)
@@ -87,10 +88,11 @@ WITH x AS MATERIALIZED (
 ), written AS (
   INSERT INTO messages (id, account_id, environment, status, tier, created_at, updated_at, next_attempt_at,
     ticket_at, scheduled_time, expires_at, recipient, recipient_key, recipient_domain, policy_version,
-    delivery_guarantee)
+    delivery_guarantee, stream, topic)
   SELECT f.id, f.account_id, f.environment, f.status, f.tier, f.created_at, f.created_at, f.starts,
          CASE WHEN f.scheduled_time IS NULL THEN clock_timestamp() END, f.scheduled_time, f.expires_at,
-         f.recipient, f.recipient_key, f.recipient_domain, a.policy_version, a.delivery_guarantee
+         f.recipient, f.recipient_key, f.recipient_domain, a.policy_version, a.delivery_guarantee, f.stream,
+         f.topic
     FROM fresh f JOIN accounts a ON a.id = f.account_id ORDER BY f.ord
   RETURNING id
 ), filled AS (

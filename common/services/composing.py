@@ -248,6 +248,8 @@ def _draft(
         "key_id": principal.key_id,
         "request_id": request_id,
         "idempotency_key": idempotency_key,
+        "stream": fields.get("stream"),
+        "topic": fields.get("topic"),
     }
     public: dict[str, Any] = {
         "message_id": public_id,

@@ -37,9 +37,10 @@ class Claimed:
 
 _CLAIM = """
 WITH due AS (
-  SELECT m.id, EXISTS (SELECT FROM suppressions s WHERE s.account_id = m.account_id
-           AND s.recipient_key = m.recipient_key AND s.scope = 'all'
-           AND (s.expires_at IS NULL OR s.expires_at > now())) AS suppressed
+  SELECT m.id, (SELECT s.reason FROM suppressions s WHERE s.account_id = m.account_id
+           AND s.environment = m.environment AND s.recipient_key = m.recipient_key
+           AND (s.scope = 'all' OR s.scope = 'stream:' || m.stream OR s.scope = 'topic:' || m.topic)
+           AND (s.expires_at IS NULL OR s.expires_at > now()) ORDER BY s.scope LIMIT 1) AS suppressed
     FROM messages m
    WHERE m.id = ANY(%s::uuid[]) AND m.status IN ('accepted', 'deferred') AND m.lease_until IS NULL
      AND NOT m.held AND m.next_attempt_at <= now() + interval '200 ms'
@@ -48,10 +49,10 @@ WITH due AS (
 ), claimed AS (
   UPDATE messages m SET lease_owner = %s, lease_until = clock_timestamp() + make_interval(secs => %s),
          lease_epoch = m.lease_epoch + 1, phase = 'connecting'
-    FROM due WHERE due.id = m.id AND NOT due.suppressed
+    FROM due WHERE due.id = m.id AND due.suppressed IS NULL
   RETURNING m.id, m.lease_epoch, m.attempt_no, m.queue_position, m.source_id, m.path, m.tier, m.environment,
     m.account_id, m.recipient, m.recipient_domain, m.created_at, m.expires_at, m.unknown_count,
-    m.delivery_guarantee
+    m.delivery_guarantee, m.stream, m.topic
 ), started AS (
   INSERT INTO attempts (message_id, epoch, number, source_id, started_at)
   SELECT id, lease_epoch, attempt_no + 1, source_id, clock_timestamp() FROM claimed
@@ -63,7 +64,9 @@ SELECT due.id, due.suppressed, k.lease_epoch, k.attempt_no, k.queue_position, k.
        c.template_data, c.cc, c.bcc, c.reply_to, c.headers, c.attachments, c.tags, c.template_slug,
        CASE WHEN c.cc IS NOT NULL OR c.bcc IS NOT NULL THEN (
          SELECT array_agg(s.recipient_key) FROM suppressions s
-          WHERE s.account_id = k.account_id AND s.scope = 'all' AND (s.expires_at IS NULL OR s.expires_at > now())
+          WHERE s.account_id = k.account_id AND s.environment = k.environment
+            AND (s.scope = 'all' OR s.scope = 'stream:' || k.stream OR s.scope = 'topic:' || k.topic)
+            AND (s.expires_at IS NULL OR s.expires_at > now())
             AND s.recipient_key IN (SELECT lower(e ->> 'email') FROM jsonb_array_elements(
                   coalesce(c.cc, '[]') || coalesce(c.bcc, '[]')) e)) END AS copies_suppressed
   FROM due LEFT JOIN claimed k ON k.id = due.id LEFT JOIN message_contents c ON c.message_id = k.id
@@ -77,7 +80,7 @@ def claim(connection: Connection, ids: Sequence[UUID], owner: UUID, lease_second
     An address suppressed since routing ends as `suppressed` here and is not returned.
     """
     found = rows(connection, _CLAIM, list(ids), owner, lease_seconds)
-    barred = [Change(r.id, "suppress", data={"stage": "claim"}) for r in found if r.suppressed]
+    barred = [Change(r.id, "suppress", data={"reason": r.suppressed, "stage": "claim"}) for r in found if r.suppressed]
     lifecycle.apply(connection, barred)
     return [Claimed(r.id, r.lease_epoch, r) for r in found if not r.suppressed]
 

@@ -122,11 +122,13 @@ WITH x AS MATERIALIZED (
   SELECT d.id, d.account_id, x.cause, x.reply FROM moved d JOIN x ON x.id = d.id WHERE x.cause IS NOT NULL
   ON CONFLICT (message_id) DO NOTHING
 ), listed AS (
-  INSERT INTO suppressions (id, account_id, recipient, recipient_key, reason, source_message_id)
-  SELECT DISTINCT ON (d.account_id, d.recipient_key)
-         uuidv7(), d.account_id, d.recipient, d.recipient_key, x.suppress_reason, d.id
+  INSERT INTO suppressions (id, account_id, environment, recipient, recipient_key, reason, source_message_id)
+  SELECT DISTINCT ON (d.account_id, d.environment, d.recipient_key)
+         uuidv7(), d.account_id, d.environment, d.recipient, d.recipient_key, x.suppress_reason, d.id
     FROM moved d JOIN x ON x.id = d.id WHERE x.suppress_reason IS NOT NULL
-  ON CONFLICT (account_id, recipient_key, scope) DO NOTHING
+  ON CONFLICT (account_id, environment, recipient_key, scope) DO UPDATE
+     SET reason = excluded.reason, source_message_id = excluded.source_message_id, expires_at = NULL
+   WHERE suppressions.expires_at IS NOT NULL
 )
 SELECT d.id, d.status, d.tier, d.path,
        (SELECT array_agg(f.id) FROM fanned f WHERE f.message_id = d.id) AS deliveries

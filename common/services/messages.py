@@ -156,6 +156,8 @@ def _public(row: Any) -> dict[str, Any]:
         "metadata": row.metadata or {},
         "environment": row.environment,
         "priority": TIERS[row.tier],
+        "stream": row.stream,
+        "topic": row.topic,
         "attempts": row.attempt_no,
         "last_event": {"type": row.event_type, "seq": row.event_seq, "timestamp": _instant(row.event_at)},
         "next_attempt_at": _instant(row.next_attempt_at) if live else None,

@@ -16,8 +16,9 @@ _DUE = """
 SELECT m.id, m.account_id, m.environment, m.recipient_domain, m.tier, m.recipient_key, m.queue_position,
        a.default_source_id,
        (SELECT s.reason FROM suppressions s WHERE s.account_id = m.account_id
-           AND s.recipient_key = m.recipient_key AND s.scope = 'all'
-           AND (s.expires_at IS NULL OR s.expires_at > now())) AS suppressed
+           AND s.environment = m.environment AND s.recipient_key = m.recipient_key
+           AND (s.scope = 'all' OR s.scope = 'stream:' || m.stream OR s.scope = 'topic:' || m.topic)
+           AND (s.expires_at IS NULL OR s.expires_at > now()) ORDER BY s.scope LIMIT 1) AS suppressed
   FROM messages m JOIN accounts a ON a.id = m.account_id
  WHERE m.id = ANY(%s::uuid[]) AND m.status = 'queued' AND NOT m.held AND m.lease_until IS NULL
    AND m.next_attempt_at <= now() + interval '200 ms'

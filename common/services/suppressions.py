@@ -1,8 +1,12 @@
-"""Suppressions: addresses that receive nothing more. Unsubscribes are the view on one reason.
+"""Suppressions: addresses that receive nothing more, or nothing of a stream or topic. Unsubscribes are the
+view on one reason. Live and test mail are kept apart.
 
-Never here: the check before delivery (services/routing.py and delivery.py read the rows).
+Never here: the check before delivery (services/routing.py and delivery.py read the rows), many at once
+(services/importing.py).
 """
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -10,18 +14,29 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from common.clock import rfc3339
-from common.db.session import rows, run
+from common.db.keyset import Page, Position, Turn, read_page
+from common.db.session import rows, run, transaction
 from common.domain.addresses import Address
 from common.domain.errors import NotFound
 from common.domain.ids import encode, new_id
 from common.domain.principals import Principal
-
-UNSUBSCRIBED = "user_unsubscribed"
-REASONS = (UNSUBSCRIBED, "hard_bounce", "complaint", "manual", "invalid")
-Position = tuple[datetime, UUID]
+from common.domain.suppressions import ALL
 
 _ALIVE = "(expires_at IS NULL OR expires_at > now())"
 _COLUMNS = "id, recipient, reason, scope, note, source_message_id, created_at, expires_at"
+_EXPORT_ROWS = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """What a list shows. `recipient` is an address key, `prefix` the beginning of one."""
+
+    reasons: tuple[str, ...] = ()
+    scopes: tuple[str, ...] = ()
+    recipient: str | None = None
+    prefix: str | None = None
+    created_after: datetime | None = None
+    created_before: datetime | None = None
 
 
 def _shown(row: Any) -> dict[str, Any]:
@@ -43,78 +58,142 @@ def add(
     *,
     recipient: Address,
     reason: str,
+    scope: str = ALL,
     note: str | None = None,
     expires_at: datetime | None = None,
 ) -> tuple[dict[str, Any], bool]:
-    """Suppress an address for the whole account. Answers the suppression and whether it is new.
+    """Suppress an address in this environment. Answers the suppression and whether it is new.
 
-    An address that is suppressed already keeps its first reason and date.
+    What is suppressed already in this scope keeps its first reason and date.
     """
     run(
         connection,
-        "DELETE FROM suppressions WHERE account_id = %s AND recipient_key = %s AND expires_at <= now()",
-        principal.account_id,
-        recipient.key,
-    )
+        "DELETE FROM suppressions WHERE account_id = %s AND environment = %s AND recipient_key = %s AND scope = %s"
+        " AND expires_at <= now()",
+        principal.account_id, principal.environment, recipient.key, scope,
+    )  # fmt: skip
     made = rows(
         connection,
-        "INSERT INTO suppressions (id, account_id, recipient, recipient_key, reason, note, expires_at)"
-        f" VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING RETURNING {_COLUMNS}",
-        new_id(), principal.account_id, recipient.email, recipient.key, reason, note, expires_at,
+        "INSERT INTO suppressions (id, account_id, environment, recipient, recipient_key, reason, scope, note,"
+        " expires_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)"
+        f" ON CONFLICT (account_id, environment, recipient_key, scope) DO NOTHING RETURNING {_COLUMNS}",
+        new_id(), principal.account_id, principal.environment, recipient.email, recipient.key, reason, scope, note,
+        expires_at,
     )  # fmt: skip
     if made:
         return _shown(made[0]), True
-    return get(connection, principal, recipient.key), False
+    return get(connection, principal, recipient.key, scope=scope), False
 
 
-def get(connection: Connection, principal: Principal, which: str | UUID, reason: str | None = None) -> dict[str, Any]:
-    """One suppression, by id or by the address's key. Raises NotFound."""
-    column = "id" if isinstance(which, UUID) else "recipient_key"
+def get(
+    connection: Connection,
+    principal: Principal,
+    which: str | UUID,
+    reason: str | None = None,
+    scope: str | None = None,
+) -> dict[str, Any]:
+    """One suppression, by id or by the address's key (the widest scope first). Raises NotFound."""
+    where, parameters = _which(principal, which, reason, scope)
     found = rows(
         connection,
-        f"SELECT {_COLUMNS} FROM suppressions WHERE account_id = %s AND {column} = %s AND {_ALIVE}"
-        " AND (%s::text IS NULL OR reason = %s) ORDER BY created_at LIMIT 1",
-        principal.account_id, which, reason, reason,
-    )  # fmt: skip
+        f"SELECT {_COLUMNS} FROM suppressions WHERE {where} AND {_ALIVE} ORDER BY scope LIMIT 1",
+        *parameters,
+    )
     if not found:
         raise NotFound("This address is not suppressed.")
     return _shown(found[0])
 
 
+def _which(
+    principal: Principal, which: str | UUID, reason: str | None, scope: str | None
+) -> tuple[str, tuple[Any, ...]]:
+    column = "id" if isinstance(which, UUID) else "recipient_key"
+    return (
+        f"account_id = %s AND environment = %s AND {column} = %s"
+        " AND (%s::text IS NULL OR reason = %s) AND (%s::text IS NULL OR scope = %s)",
+        (principal.account_id, principal.environment, which, reason, reason, scope, scope),
+    )
+
+
 def find(
     connection: Connection,
     principal: Principal,
+    filters: Filters,
     *,
-    reasons: list[str],
-    recipient: str | None,
     limit: int,
-    before: Position | None,
-) -> tuple[list[dict[str, Any]], bool, Position | None]:
-    """Suppressions, newest first; `recipient` is an address key. (data, has_more, next position)"""
-    moment, last = before or (None, None)
-    found = rows(
-        connection,
-        f"SELECT {_COLUMNS} FROM suppressions WHERE account_id = %s AND {_ALIVE}"
-        " AND (%s::text[] IS NULL OR reason = ANY(%s::text[]))"
-        " AND (%s::text IS NULL OR recipient_key = %s::text)"
-        " AND (%s::timestamptz IS NULL OR (created_at, id) < (%s::timestamptz, %s::uuid))"
-        " ORDER BY created_at DESC, id DESC LIMIT %s",
-        principal.account_id, reasons or None, reasons or None, recipient, recipient, moment, moment, last,
-        limit + 1,
-    )  # fmt: skip
-    kept = found[:limit]
-    position = (kept[-1].created_at, kept[-1].id) if kept else None
-    return [_shown(row) for row in kept], len(found) > limit, position
+    turn: Turn | None = None,
+) -> Page:
+    """One page of suppressions, newest first."""
+    where, parameters = _conditions(principal, filters)
+    select = f"SELECT {_COLUMNS} FROM suppressions WHERE {' AND '.join(where)}"
+    return read_page(connection, select, parameters, _shown, limit=limit, turn=turn)
 
 
-def remove(connection: Connection, principal: Principal, which: str | UUID, reason: str | None = None) -> None:
-    """Let mail to this address through again. Raises NotFound."""
-    column = "id" if isinstance(which, UUID) else "recipient_key"
-    touched = run(
-        connection,
-        f"DELETE FROM suppressions WHERE account_id = %s AND {column} = %s"
-        " AND (%s::text IS NULL OR reason = %s)",
-        principal.account_id, which, reason, reason,
-    )  # fmt: skip
-    if not touched:
+def _conditions(principal: Principal, filters: Filters) -> tuple[list[str], list[Any]]:
+    where = ["account_id = %s", "environment = %s", _ALIVE]
+    parameters: list[Any] = [principal.account_id, principal.environment]
+    given: list[tuple[str, Any]] = [
+        ("reason = ANY(%s)", list(filters.reasons) or None),
+        ("scope = ANY(%s)", list(filters.scopes) or None),
+        ("recipient_key = %s", filters.recipient),
+        ("recipient_key LIKE %s", None if filters.prefix is None else _like(filters.prefix)),
+        ("created_at >= %s", filters.created_after),
+        ("created_at < %s", filters.created_before),
+    ]
+    for condition, value in given:
+        if value is not None:
+            where.append(condition)
+            parameters.append(value)
+    return where, parameters
+
+
+def _like(prefix: str) -> str:
+    escaped = prefix.lower().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return f"{escaped}%"
+
+
+def export(principal: Principal, filters: Filters) -> Iterator[list[dict[str, Any]]]:
+    """Every suppression that matches, newest first, some thousand at a time.
+
+    Each portion is its own short transaction, so a slow reader holds no snapshot and no connection.
+    """
+    where, parameters = _conditions(principal, filters)
+    position: Position | None = None
+    while True:
+        beyond = "" if position is None else " AND (created_at, id) < (%s, %s)"
+        with transaction() as connection:
+            found = rows(
+                connection,
+                f"SELECT {_COLUMNS} FROM suppressions WHERE {' AND '.join(where)}{beyond}"
+                f" ORDER BY created_at DESC, id DESC LIMIT {_EXPORT_ROWS}",
+                *parameters,
+                *(position or ()),
+            )
+        if found:
+            yield [_shown(row) for row in found]
+        if len(found) < _EXPORT_ROWS:
+            return
+        position = (found[-1].created_at, found[-1].id)
+
+
+def remove(
+    connection: Connection,
+    principal: Principal,
+    which: str | UUID,
+    reason: str | None = None,
+    scope: str | None = None,
+) -> None:
+    """Let mail through again: one id, or an address in one scope or all. Raises NotFound."""
+    where, parameters = _which(principal, which, reason, scope)
+    if not run(connection, f"DELETE FROM suppressions WHERE {where} AND {_ALIVE}", *parameters):
         raise NotFound("This address is not suppressed.")
+
+
+def prune(connection: Connection, most: int = 50_000) -> int:
+    """Remove what has expired; answers how many."""
+    return run(
+        connection,
+        "DELETE FROM suppressions WHERE id IN (SELECT id FROM suppressions WHERE expires_at <= now()"
+        " ORDER BY expires_at LIMIT %s)",
+        most,
+    )

@@ -26,6 +26,7 @@ from api.v1.schemas.fields import (
     wrong,
 )
 from api.v1.schemas.out import told
+from common.domain.suppressions import STREAM
 from common.domain.tiers import TIERS
 
 MAX_RECIPIENTS = 50
@@ -227,6 +228,15 @@ MessageIn = _Message.from_dict(
         "metadata": Metadata(metadata=told("Comes back in reads and webhooks, never in the mail.", {"order": 1017})),
         "tags": Tags(metadata=told("Labels to filter and count by.", ["otp"])),
         "priority": Choice(TIERS, metadata=told("The tier; otherwise the template's, then normal.", "critical")),
+        "stream": Text(
+            63,
+            least=1,
+            pattern=STREAM,
+            metadata=told("The kind of mail; a suppression may stop one stream only.", "product-updates"),
+        ),
+        "topic": Text(
+            63, least=1, pattern=STREAM, metadata=told("As stream, finer: what a recipient may leave alone.", "weekly")
+        ),
         "ttl": Whole(1, 30 * 86400, metadata=told("Seconds until it expires; not beside expires_at.", 600)),
         "expires_at": Moment(metadata=told("When it expires; not beside ttl.")),
         "scheduled_time": Moment(metadata=told("Send it then: at most 30 days ahead.", "2026-04-19T14:30:00Z")),

@@ -46,6 +46,8 @@ _Message = out.Out.from_dict(
         "metadata": out.mapped("What was sent along.", {"order": 1017}),
         "environment": out.text("`live` or `test`.", "live"),
         "priority": out.text("Its tier: critical, normal or bulk.", "critical"),
+        "stream": out.text("The kind of mail it is.", "product-updates", null=True),
+        "topic": out.text("What it is about.", "weekly", null=True),
         "attempts": out.whole("How often it was tried.", 1),
         "last_event": out.nested(LastEventOut, "The newest entry of its timeline."),
         "next_attempt_at": out.moment("When it is tried again.", null=True),

@@ -8,6 +8,7 @@ from common.db.models.dead_letter import DeadLetter
 from common.db.models.domain import Domain, DomainKey, Sender
 from common.db.models.event import Event
 from common.db.models.idempotency_key import IdempotencyKey
+from common.db.models.job import Job, JobPart
 from common.db.models.mailbox_message import MailboxMessage
 from common.db.models.message import Message, MessageContent
 from common.db.models.policy import Policy
@@ -26,6 +27,8 @@ __all__ = [
     "DomainKey",
     "Event",
     "IdempotencyKey",
+    "Job",
+    "JobPart",
     "MailboxMessage",
     "Message",
     "MessageContent",

@@ -21,6 +21,8 @@ class ApiKey(Base):
     scopes: Mapped[list[str]] = mapped_column(ARRAY(Text))
     sender_domains: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
     templates: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
+    streams: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
+    tags: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
     cidrs: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
     default_sender: Mapped[str | None]
     requests_per_minute: Mapped[int | None]
@@ -30,3 +32,6 @@ class ApiKey(Base):
     revoked_at: Mapped[datetime | None]
     last_used_at: Mapped[datetime | None]
     last_used_ip: Mapped[str | None]
+    previous_hash: Mapped[bytes | None]
+    previous_until: Mapped[datetime | None]
+    created_by: Mapped[UUID | None]

@@ -16,3 +16,5 @@ class DeadLetter(Base):
     cause: Mapped[str]
     detail: Mapped[str | None]
     created_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+    replayed_as: Mapped[UUID | None]
+    replayed_at: Mapped[datetime | None]

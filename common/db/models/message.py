@@ -48,6 +48,8 @@ class Message(Base):
     delivered_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
     delivery: Mapped[Any | None] = mapped_column(JSONB)
+    stream: Mapped[str | None]
+    topic: Mapped[str | None]
 
 
 class MessageContent(Base):

@@ -13,6 +13,7 @@ class Suppression(Base):
     __tablename__ = "suppressions"
     id: Mapped[UUID] = mapped_column(primary_key=True)
     account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))
+    environment: Mapped[str] = mapped_column(server_default=text("'live'"))
     recipient: Mapped[str]
     recipient_key: Mapped[str]
     reason: Mapped[str]
