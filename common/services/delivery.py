@@ -58,7 +58,7 @@ WITH due AS (
   SELECT id, lease_epoch, attempt_no + 1, source_id, clock_timestamp() FROM claimed
 )
 SELECT due.id, due.suppressed, k.lease_epoch, k.attempt_no, k.queue_position, k.source_id, k.path, k.tier,
-       k.environment, k.account_id, k.recipient, k.recipient_domain, k.created_at, k.expires_at,
+       k.stream, k.topic, k.environment, k.account_id, k.recipient, k.recipient_domain, k.created_at, k.expires_at,
        k.unknown_count, k.delivery_guarantee,
        c.sender, c.recipient_name, c.subject, c.html, c.text, c.template_id, c.template_version,
        c.template_data, c.cc, c.bcc, c.reply_to, c.headers, c.attachments, c.tags, c.template_slug,

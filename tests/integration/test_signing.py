@@ -210,7 +210,7 @@ def test_a_stream_offers_no_way_out_or_every_mail_does() -> None:
     with transaction() as connection:
         run(connection, """UPDATE domains SET streams = '{"news": {"unsubscribe": true}}' WHERE id = %s""", domain_id)
     where = {"public_url": "https://mail.example.com/", "bounce_domain": "bounces.platform.example"}
-    code, news = (built(claim(a_message(account, tags=[tag])), **where)[1] for tag in ("code", "news"))
+    code, news = (built(claim(a_message(account, stream=name, tags=[name])), **where)[1] for name in ("code", "news"))
     assert b"List-Unsubscribe" not in code
     found = re.search(rb"List-Unsubscribe: <https://mail\.example\.com/u/([^>]+)>,\s+<mailto:u[a-z2-7]{39}@", news)
     assert found is not None

@@ -26,7 +26,7 @@ from workers.delivery.dkim import SigningKey
 
 Place = tuple[UUID, str]
 EVERY_STREAM = "*"
-"""The name of the stream whose settings count for messages without a tag of their own."""
+"""The name of the stream whose settings count for messages that name no stream of their own."""
 
 _domains: Remembered[Place, SigningDomain | None] = Remembered(seconds=30.0)
 _keys: Remembered[UUID, PrivateKey] = Remembered(seconds=3600.0)
@@ -106,7 +106,7 @@ def _headers(
         found["Feedback-ID"] = feedback_id(parts, settings.feedback_sender_id)
     if settings.cfbl_address:
         found["CFBL-Address"] = f"{settings.cfbl_address}; report=arf"
-    name, stream = _stream(tags, domain)
+    name, stream = _stream(row.stream, domain)
     if stream.get("unsubscribe"):
         scope = stream.get("scope") or ("all" if name == EVERY_STREAM else f"stream:{name}")
         url = None
@@ -118,10 +118,10 @@ def _headers(
     return found
 
 
-def _stream(tags: list[str], domain: SigningDomain | None) -> tuple[str, dict[str, Any]]:
+def _stream(named: str | None, domain: SigningDomain | None) -> tuple[str, dict[str, Any]]:
     streams = domain.streams if domain else {}
-    for name in (*tags, EVERY_STREAM):
-        if name in streams:
+    for name in (named, EVERY_STREAM):
+        if name is not None and name in streams:
             return name, streams[name]
     return EVERY_STREAM, {}
 
