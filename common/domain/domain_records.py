@@ -25,14 +25,20 @@ class Key(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """One record to publish. `required`: without it the domain is not verified."""
+    """One record to publish. `required`: without it the domain is not verified. `host` is `name` as most
+    providers want it typed: without the domain."""
 
     purpose: str
     type: str
-    name: str
+    host: str
+    domain: str
     value: str
     required: bool
     why: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.host}.{self.domain}" if self.host else self.domain
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,26 +70,28 @@ def expected_records(
     records = [_dkim(name, key) for key in keys]
     if bounce_domain:
         why = "Bounces come back here, and SPF passes for your own domain."
-        records.append(Expected("return_path", "CNAME", f"{return_path}.{name}", bounce_domain, False, why))
+        records.append(Expected("return_path", "CNAME", return_path, name, bounce_domain, False, why))
     why = "Gmail, Yahoo and Microsoft ask bulk senders for a DMARC policy; p=none only watches."
-    records.append(Expected("dmarc", "TXT", f"_dmarc.{name}", "v=DMARC1; p=none", False, why))
+    records.append(Expected("dmarc", "TXT", "_dmarc", name, "v=DMARC1; p=none", False, why))
     if tracking_domain:
-        records.append(Expected("tracking", "CNAME", f"links.{name}", tracking_domain, False, "Links carry your name."))
+        records.append(Expected("tracking", "CNAME", "links", name, tracking_domain, False, "Links carry your name."))
     return sorted(records, key=lambda each: (not each.required, each.purpose == "dkim_retired"))
 
 
 def _dkim(name: str, key: Key) -> Expected:
-    place = f"{key.selector}._domainkey.{name}"
+    host = f"{key.selector}._domainkey"
     if key.state == "retired":
         why = "This key signs no more; an empty p= says so to whoever still asks."
-        return Expected("dkim_retired", "TXT", place, REVOKED_RECORD, False, why)
+        return Expected("dkim_retired", "TXT", host, name, REVOKED_RECORD, False, why)
     value = record(key.algorithm, key.public_key)
     if key.algorithm == RSA and key.state != "retiring":
-        return Expected("dkim", "TXT", place, value, True, "Proves that the domain is yours, and signs your mail.")
+        return Expected("dkim", "TXT", host, name, value, True, "Proves that the domain is yours, and signs your mail.")
     if key.state == "retiring":
         why = "Signed what is still under way: keep it for a week after the rotation."
-        return Expected("dkim", "TXT", place, value, False, why)
-    return Expected("dkim", "TXT", place, value, False, "A second, shorter signature for receivers that know Ed25519.")
+        return Expected("dkim", "TXT", host, name, value, False, why)
+    return Expected(
+        "dkim", "TXT", host, name, value, False, "A second, shorter signature for receivers that know Ed25519."
+    )
 
 
 def txt_strings(value: str) -> list[str]:
