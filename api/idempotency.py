@@ -22,23 +22,35 @@ def take_key(principal: Principal, fields: dict[str, Any]) -> str | None:
     Raises InvalidRequest: malformed, two different values, or missing where this API key requires one.
     """
     found = {_read(value, name) for name in _HEADERS if (value := request.headers.get(name)) is not None}
-    mail_headers = fields.get("headers")
-    if mail_headers:
-        carried = [name for name in mail_headers if name.lower() in _LOWERED]
-        if carried:
-            found |= {_read(mail_headers[name], name) for name in carried}
-            fields["headers"] = {name: text for name, text in mail_headers.items() if name not in carried}
+    key = _only(found | _carried(fields))
+    if key is None and principal.require_idempotency:
+        raise InvalidRequest("This API key requires an Idempotency-Key.", code="idempotency_key_required")
+    return key
+
+
+def take_item_key(fields: dict[str, Any]) -> str | None:
+    """The own key of one message of a batch, taken out of its fields. Raises InvalidRequest."""
+    own = fields.pop("idempotency_key", None)
+    return _only(({_read(own, "idempotency_key")} if own is not None else set()) | _carried(fields))
+
+
+def _carried(fields: dict[str, Any]) -> set[str]:
+    """Keys among the mail's headers, taken out of them."""
+    mail_headers = fields.get("headers") or {}
+    carried = [name for name in mail_headers if name.lower() in _LOWERED]
+    if carried:
+        fields["headers"] = {name: text for name, text in mail_headers.items() if name not in carried}
+    return {_read(mail_headers[name], name) for name in carried}
+
+
+def _only(found: set[str]) -> str | None:
     if len(found) > 1:
         raise InvalidRequest(
             "The request carries different Idempotency-Keys: send one.",
             code="idempotency_key_conflict",
             errors=[FieldError("Idempotency-Key", "conflict", "has more than one value", "header")],
         )
-    if found:
-        return found.pop()
-    if principal.require_idempotency:
-        raise InvalidRequest("This API key requires an Idempotency-Key.", code="idempotency_key_required")
-    return None
+    return found.pop() if found else None
 
 
 def _read(text: str, name: str) -> str:

@@ -1,9 +1,10 @@
 """The table of contents of the API: every blueprint under /v1, and health."""
 
-from api.v1 import dead_letters, health, mailbox, messages, suppressions, webhooks
+from api.v1 import batches, dead_letters, health, mailbox, messages, suppressions, webhooks
 
 BLUEPRINTS = (
     messages.blueprint,
+    batches.blueprint,
     suppressions.blueprint,
     suppressions.unsubscribes,
     webhooks.blueprint,

@@ -69,7 +69,7 @@ WITH x AS MATERIALIZED (
     expires_at timestamptz, recipient text, recipient_key text, recipient_domain text, recipient_name text,
     sender jsonb, subject text, html text, text text, template_id uuid, template_slug text,
     template_version integer, template_data jsonb, locale text, cc jsonb, bcc jsonb, reply_to jsonb,
-    headers jsonb, attachments jsonb, metadata jsonb, tags text[], sensitive boolean, key_id uuid,
+    headers jsonb, attachments jsonb, metadata jsonb, tags text[], sensitive boolean, key_id uuid, batch_id uuid,
     request_id text, stream text, topic text, idempotency_key text, route text, fingerprint text,
     answer_status integer, answer text)
 ), keyed AS (
@@ -98,10 +98,10 @@ WITH x AS MATERIALIZED (
 ), filled AS (
   INSERT INTO message_contents (message_id, sender, recipient_name, subject, html, text, template_id,
     template_slug, template_version, template_data, locale, cc, bcc, reply_to, headers, attachments, metadata,
-    tags, idempotency_key, key_id, request_id, sensitive)
+    tags, idempotency_key, key_id, request_id, sensitive, batch_id)
   SELECT id, sender, recipient_name, subject, html, text, template_id, template_slug, template_version,
          template_data, locale, cc, bcc, reply_to, headers, attachments, metadata, tags, idempotency_key,
-         key_id, request_id, sensitive FROM fresh
+         key_id, request_id, sensitive, batch_id FROM fresh
 ), told AS (
   INSERT INTO events (id, message_id, account_id, seq, type, timestamp, data)
   SELECT event_id, id, account_id, 1, 'message.queued', created_at,
@@ -200,39 +200,48 @@ class Committer:
         except DBAPIError as error:
             self._take_apart(together, error)
         except SQLAlchemyError:
-            _fail(together, Unavailable("The database cannot be reached; nothing was accepted.", retry_after=2))
+            _fail(together, unreachable())
 
     def _take_apart(self, together: list[_Waiting], error: DBAPIError) -> None:
-        if error.connection_invalidated or type(error.orig).__name__ in _OUTAGES:
-            _fail(
-                together,
-                Unavailable("The database cannot be reached; retry with the same key.", retry_after=2),
-            )
-        elif len(together) > 1:
+        refusal = refusal_of(error)
+        if len(together) > 1 and not isinstance(refusal, Unavailable):
             for waiting in together:
                 self._write([waiting])
-        elif type(error.orig).__name__ in ("LockNotAvailable", "QueryCanceled"):
-            _fail(together, InFlight("The first request with this key is still running.", retry_after=1))
         else:
-            log.error("accept_refused_by_database", error=type(error.orig).__name__)
-            _fail(together, InvalidRequest("The request holds a value that cannot be stored, such as a NUL."))
+            _fail(together, refusal)
 
     def _commit(self, together: list[_Waiting]) -> None:
         first, repeated = _first_of_each_key(together)
         with self._engine.begin() as connection:
             written = write(connection, self._settings, [waiting.draft for waiting in first])
             missing = [waiting for waiting in first if waiting.draft.id not in written] + repeated
-            recalled = _recall(connection, missing) if missing else {}
+            recalled = recall(connection, [waiting.draft for waiting in missing])
         for waiting in first:
             if waiting.draft.id in written:
                 waiting.finish(Answer(waiting.status, waiting.body))
         for waiting in missing:
             _replay(waiting, recalled)
         # After the answers: publishing costs a caller nothing, and a lost ticket is swept.
-        _leave_tickets([waiting.draft for waiting in first if waiting.draft.id in written], written)
+        leave_tickets([waiting.draft for waiting in first if waiting.draft.id in written], written)
 
 
 _OUTAGES = ("OperationalError", "AdminShutdown", "CrashShutdown", "CannotConnectNow", "InterfaceError")
+
+
+def refusal_of(error: DBAPIError) -> DomainError:
+    """What a caller is told when the database refused to write. Nothing was accepted in any case."""
+    kind = type(error.orig).__name__
+    if error.connection_invalidated or kind in _OUTAGES:
+        return unreachable()
+    if kind in ("LockNotAvailable", "QueryCanceled"):
+        return InFlight("The first request with this key is still running.", retry_after=1)
+    log.error("accept_refused_by_database", error=kind)
+    return InvalidRequest("The request holds a value that cannot be stored, such as a NUL.")
+
+
+def unreachable() -> Unavailable:
+    """The answer while the database is away."""
+    return Unavailable("The database cannot be reached; retry with the same Idempotency-Key.", retry_after=2)
 
 
 def _accept_engine(settings: Settings) -> Engine:
@@ -285,25 +294,36 @@ def write(connection: Connection, settings: Settings, drafts: Sequence[Draft]) -
     return {row.id: list(row.deliveries or ()) for row in found}
 
 
-def _recall(connection: Connection, missing: Sequence[_Waiting]) -> dict[tuple[UUID, str, str], Any]:
+def recall(connection: Connection, drafts: Sequence[Draft]) -> dict[tuple[UUID, str, str], Any]:
+    """The rows of the keys that were taken before these drafts came."""
+    if not drafts:
+        return {}
     names = ("account_id", "environment", "key")
-    keys = [dict(zip(names, _identity(each.draft), strict=True)) | {"route": ROUTE} for each in missing]
+    keys = [dict(zip(names, _identity(each), strict=True)) | {"route": ROUTE} for each in drafts]
     found = rows(connection, _RECALL, as_json(keys))
     return {(row.account_id, row.environment, row.key): row for row in found}
 
 
-def _replay(waiting: _Waiting, recalled: dict[tuple[UUID, str, str], Any]) -> None:
-    row = recalled.get(_identity(waiting.draft))
+def replayed(draft: Draft, recalled: dict[tuple[UUID, str, str], Any]) -> Answer:
+    """The first answer of the draft's key. Raises KeyReused, or Unavailable when the key just expired."""
+    row = recalled.get(_identity(draft))
     if row is None:
-        waiting.finish(error=Unavailable("The Idempotency-Key just expired; retry.", retry_after=1))
-    elif row.fingerprint != waiting.draft.fingerprint:
+        raise Unavailable("The Idempotency-Key just expired; retry.", retry_after=1)
+    if row.fingerprint != draft.fingerprint:
         detail = f"This Idempotency-Key was used with another payload by {row.request_id}. Use a new key."
-        waiting.finish(error=KeyReused(detail, extra={"first_request_id": row.request_id}))
-    else:
-        waiting.finish(Answer(row.status, row.response.encode(), replayed=True))
+        raise KeyReused(detail, extra={"first_request_id": row.request_id})
+    return Answer(row.status, row.response.encode(), replayed=True)
 
 
-def _leave_tickets(drafts: Sequence[Draft], written: dict[UUID, list[UUID]]) -> None:
+def _replay(waiting: _Waiting, recalled: dict[tuple[UUID, str, str], Any]) -> None:
+    try:
+        waiting.finish(replayed(waiting.draft, recalled))
+    except DomainError as error:
+        waiting.finish(error=error)
+
+
+def leave_tickets(drafts: Sequence[Draft], written: dict[UUID, list[UUID]]) -> None:
+    """Tell the workers of what was committed; a ticket that is lost is swept."""
     by_tier: dict[int, list[UUID]] = {}
     for draft in drafts:
         if not draft.scheduled:

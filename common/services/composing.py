@@ -268,14 +268,14 @@ def _draft(
                 "Host the file and send a signed link instead.",
             }
         ]
-    fingerprint = _fingerprint(fields) if idempotency_key else ""
-    return Draft(message_id, row, public, tier, starts is not None, idempotency_key, fingerprint)
+    print_of = fingerprint(fields) if idempotency_key else ""
+    return Draft(message_id, row, public, tier, starts is not None, idempotency_key, print_of)
 
 
 def _instant(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
 
 
-def _fingerprint(fields: dict[str, Any]) -> str:
+def fingerprint(fields: dict[str, Any]) -> str:
     """SHA-256 of the request in canonical form, so that white space and key order do not matter."""
     return hashlib.sha256(orjson.dumps(fields, option=orjson.OPT_SORT_KEYS)).hexdigest()

@@ -77,3 +77,4 @@ class MessageContent(Base):
     request_id: Mapped[str | None]
     sensitive: Mapped[bool] = mapped_column(server_default=sql_text("false"))
     purged_at: Mapped[datetime | None]
+    batch_id: Mapped[UUID | None]
