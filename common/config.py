@@ -69,6 +69,9 @@ class Settings:
     )
     ehlo_name: str = _setting("str", "localhost.localdomain", "Name the direct source gives in EHLO.")
     dns_servers: str = _setting("str", "", "DNS servers, comma-separated host:port; empty uses the system's.")
+    dns_trusted: bool = _setting(
+        "bool", False, "Whether the DNS servers validate DNSSEC and the way to them is safe; loopback always is."
+    )
     smtp_remote_port: int = _setting("int", 25, "Port of remote mail servers.")
     egress_allow: str = _setting(
         "str", "", "CIDRs, comma-separated, that mail and webhooks may reach although private."

@@ -1,17 +1,23 @@
-"""Cached DNS. One resolver per process; never decides what an answer means for a message (delivery/mx.py)."""
+"""Cached DNS, shared by the workers of a machine. Never decides what an answer means for a message (delivery/mx.py)."""
 
-import threading
+from dataclasses import dataclass
 
 import dns.exception
+import dns.flags
 import dns.nameserver
 import dns.resolver
+import structlog
 
-from common.clock import monotonic
+from common.clock import now
 from common.config import Settings
+from workers.dns_cache import Cache, Entry
+
+log = structlog.get_logger()
 
 LEAST_SECONDS, MOST_SECONDS = 60, 86_400
 NEGATIVE_SECONDS = 60
-SIZE = 10_000
+LIFETIME_SECONDS = 10.0
+LOOPBACK = ("127.", "::1")
 
 
 class NoAnswer(Exception):
@@ -26,7 +32,16 @@ class Unclear(Exception):
     """SERVFAIL, a time-out or anything else that says nothing."""
 
 
-_Nothing = type[NoAnswer] | type[NoName]
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Record texts. `secure`: a validating resolver that is trusted vouches for them (DNSSEC). `name` is the
+    owner after CNAMEs. `seconds` is how long it may still be used; `stale`: it is used beyond that."""
+
+    records: tuple[str, ...]
+    secure: bool = False
+    name: str = ""
+    seconds: int = 0
+    stale: bool = False
 
 
 def read_servers(text: str) -> list[tuple[str, int]]:
@@ -45,8 +60,11 @@ def read_servers(text: str) -> list[tuple[str, int]]:
 
 
 class Resolver:
-    """`look_up` with a cache clamped to 60 s to 24 h. On SERVFAIL a stale answer is better than none, but
-    never a stale absence: that would bounce mail."""
+    """`ask` with a cache clamped to 60 s to 24 h, in Redis and in this process.
+
+    On SERVFAIL a stale answer is better than none, but never a stale absence: that would bounce mail.
+    NXDOMAIN counts only when a second try, at another server where there is one, says the same.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._resolver = dns.resolver.Resolver(configure=not settings.dns_servers)
@@ -54,38 +72,63 @@ class Resolver:
             self._resolver.nameservers = [
                 dns.nameserver.Do53Nameserver(host, port) for host, port in read_servers(settings.dns_servers)
             ]
-        self._resolver.lifetime = 10.0
-        self._known: dict[tuple[str, str], tuple[float, list[str] | _Nothing]] = {}
-        self._lock = threading.Lock()
+        self._resolver.lifetime = LIFETIME_SECONDS
+        self._resolver.use_edns(0, dns.flags.DO, 1232)
+        self._trusted = settings.dns_trusted
+        self.cache = Cache(settings)
 
     def look_up(self, name: str, kind: str) -> list[str]:
         """Record texts. Raises NoAnswer, NoName or Unclear."""
-        known = self._known.get((name, kind))
-        if known is not None and known[0] > monotonic():
-            return _told(known[1], name)
+        return list(self.ask(name, kind).records)
+
+    def ask(self, name: str, kind: str) -> Answer:
+        """The answer with what is known about it. Raises NoAnswer, NoName or Unclear."""
+        key = f"{kind}:{name.lower().rstrip('.')}"
+        known = self.cache.get(key)
+        moment = now().timestamp()
+        if known is not None and known.expires > moment:
+            return _told(known, name, moment)
         try:
-            answer = self._resolver.resolve(name, kind, search=False)
-        except dns.resolver.NXDOMAIN:
-            return _told(self._keep(name, kind, NoName, NEGATIVE_SECONDS), name)
-        except dns.resolver.NoAnswer:
-            return _told(self._keep(name, kind, NoAnswer, NEGATIVE_SECONDS), name)
+            fresh = self._query(name, kind, moment)
+            if fresh.kind == "no_name":
+                fresh = self._confirm(name, kind, moment, fresh)
         except (dns.exception.DNSException, OSError, ValueError) as error:
-            if known is not None and isinstance(known[1], list):
-                return known[1]
+            if known is not None and known.kind == "found":
+                log.info("dns_answer_stale", name=name, kind=kind, error=type(error).__name__)
+                return Answer(tuple(known.records), known.secure, known.name, 0, True)
             raise Unclear(f"{name} {kind}: {type(error).__name__}") from error
-        texts = [record.to_text() for record in answer]
-        seconds = min(max(answer.rrset.ttl if answer.rrset else 0, LEAST_SECONDS), MOST_SECONDS)
-        return _told(self._keep(name, kind, texts, seconds), name)
+        self.cache.keep(key, fresh)
+        return _told(fresh, name, moment)
 
-    def _keep(self, name: str, kind: str, found: list[str] | _Nothing, seconds: int) -> list[str] | _Nothing:
-        with self._lock:
-            if len(self._known) >= SIZE:
-                self._known.pop(next(iter(self._known)))
-            self._known[(name, kind)] = (monotonic() + seconds, found)
-        return found
+    def _confirm(self, name: str, kind: str, moment: float, first: Entry) -> Entry:
+        """A second opinion on an absence; when it is unclear, so is the absence."""
+        servers = self._resolver.nameservers
+        other = dns.resolver.Resolver(configure=False)
+        other.nameservers = [*servers[1:], *servers[:1]]
+        other.lifetime = LIFETIME_SECONDS
+        other.use_edns(0, dns.flags.DO, 1232)
+        second = self._query(name, kind, moment, other)
+        return first if second.kind == "no_name" else second
+
+    def _query(self, name: str, kind: str, moment: float, resolver: dns.resolver.Resolver | None = None) -> Entry:
+        """One question. Raises whatever says nothing."""
+        try:
+            answer = (resolver or self._resolver).resolve(name, kind, search=False, raise_on_no_answer=False)
+        except dns.resolver.NXDOMAIN:
+            return Entry("no_name", [], False, name, moment + NEGATIVE_SECONDS)
+        secure = bool(answer.response.flags & dns.flags.AD) and self._is_trusted(answer.nameserver)
+        if answer.rrset is None:
+            return Entry("no_answer", [], secure, name, moment + NEGATIVE_SECONDS)
+        seconds = min(max(answer.rrset.ttl, LEAST_SECONDS), MOST_SECONDS)
+        owner = answer.canonical_name.to_text(omit_final_dot=True)
+        return Entry("found", [record.to_text() for record in answer], secure, owner, moment + seconds)
+
+    def _is_trusted(self, server: str | None) -> bool:
+        """Whether nobody between that server and us can set the AD bit (RFC 6698 A.3)."""
+        return self._trusted or (server or "").startswith(LOOPBACK)
 
 
-def _told(found: list[str] | _Nothing, name: str) -> list[str]:
-    if isinstance(found, list):
-        return found
-    raise found(name)
+def _told(entry: Entry, name: str, moment: float) -> Answer:
+    if entry.kind == "found":
+        return Answer(tuple(entry.records), entry.secure, entry.name, int(entry.expires - moment))
+    raise (NoName if entry.kind == "no_name" else NoAnswer)(name)

@@ -11,7 +11,11 @@ Line = tuple[int, str, str]
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """`unknown`: cut after the final dot. `untried`: nothing of this message counts; the number stays."""
+    """`unknown`: cut after the final dot. `untried`: nothing of this message counts; the number stays.
+
+    `provider` and `site` are whose servers these are (domain/providers.py); `tls_reason` says why the mail
+    travelled encrypted, verified or in clear. `wait_seconds`: how long to leave an untried mail alone.
+    """
 
     kind: Kind
     stage: str
@@ -24,3 +28,7 @@ class Outcome:
     tls: str | None = None
     duration_ms: int = 0
     transcript: tuple[Line, ...] = ()
+    provider: str | None = None
+    tls_reason: str | None = None
+    site: str | None = None
+    wait_seconds: float | None = None

@@ -114,23 +114,43 @@ def renew(connection: Connection, owner: UUID, lease_seconds: float) -> set[UUID
 
 
 _RELEASE = """
-WITH x AS (SELECT * FROM json_to_recordset(%s) AS x(id uuid, epoch integer)),
+WITH x AS (SELECT * FROM json_to_recordset(%s) AS x(id uuid, epoch integer, delay double precision,
+             stage text, code smallint, reply text, category text, transcript jsonb)),
 freed AS (
   UPDATE messages m SET lease_until = NULL, lease_owner = NULL, phase = 'idle',
          crash_count = m.crash_count + %s,
-         next_attempt_at = clock_timestamp() + make_interval(secs => %s),
+         next_attempt_at = clock_timestamp() + make_interval(secs => x.delay),
          ticket_at = clock_timestamp(), ticket_count = 1
     FROM x WHERE m.id = x.id AND m.lease_epoch = x.epoch AND m.lease_until IS NOT NULL
   RETURNING m.id, m.lease_epoch)
-UPDATE attempts a SET state = 'abandoned', ended_at = clock_timestamp()
-  FROM freed WHERE a.message_id = freed.id AND a.epoch = freed.lease_epoch
+UPDATE attempts a SET state = 'abandoned', ended_at = clock_timestamp(), stage = x.stage, code = x.code,
+    reply = x.reply, category = x.category, transcript = x.transcript
+  FROM freed JOIN x ON x.id = freed.id WHERE a.message_id = freed.id AND a.epoch = freed.lease_epoch
 """
 
 
 def release(connection: Connection, leases: Sequence[tuple[UUID, int]], *, crashed: bool, delay: float = 0.0) -> int:
     """Give messages back unsent: the attempt is `abandoned` and does not count (T11)."""
-    wanted = as_json([{"id": message_id, "epoch": epoch} for message_id, epoch in leases])
-    return run(connection, _RELEASE, wanted, int(crashed), delay)
+    wanted = as_json([{"id": message_id, "epoch": epoch, "delay": delay} for message_id, epoch in leases])
+    return run(connection, _RELEASE, wanted, int(crashed))
+
+
+def _release_untried(connection: Connection, settings: Settings, results: Sequence[tuple[Claimed, Outcome]]) -> None:
+    """The same with the reason, and each after its own wait."""
+    wanted = [
+        {
+            "id": claimed.id,
+            "epoch": claimed.epoch,
+            "delay": (outcome.wait_seconds or 1.0) / settings.time_scale,
+            "stage": outcome.stage,
+            "code": outcome.code,
+            "reply": outcome.reply,
+            "category": outcome.category,
+            "transcript": outcome.transcript,
+        }
+        for claimed, outcome in results
+    ]
+    run(connection, _RELEASE, as_json(wanted), 0)
 
 
 def record(
@@ -143,9 +163,9 @@ def record(
 
     A result whose lease was lost changes nothing: the sweeper has already called it unknown.
     """
-    unsent = [(claimed.id, claimed.epoch) for claimed, outcome in results if outcome.kind == "untried"]
+    unsent = [(claimed, outcome) for claimed, outcome in results if outcome.kind == "untried"]
     if unsent:
-        release(connection, unsent, crashed=False, delay=1.0 / settings.time_scale)
+        _release_untried(connection, settings, unsent)
     changes = {
         claimed.id: _change(settings, claimed, outcome, now)
         for claimed, outcome in results

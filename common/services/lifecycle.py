@@ -61,7 +61,8 @@ WITH x AS MATERIALIZED (
     to_status text, event text, data jsonb, delay double precision,
     armed boolean, counts boolean, unknown boolean, source_id uuid, path text, ended boolean,
     attempt_state text, stage text, code smallint, enhanced text, reply text, category text, mx text,
-    ip text, tls text, transcript jsonb, delivery jsonb, cause text, suppress_reason text)
+    ip text, tls text, transcript jsonb, provider text, tls_reason text,
+    delivery jsonb, cause text, suppress_reason text)
 ), moved AS (
   UPDATE messages m SET
     status = x.to_status,
@@ -114,7 +115,7 @@ WITH x AS MATERIALIZED (
 ), closed AS (
   UPDATE attempts a SET state = x.attempt_state, ended_at = clock_timestamp(), stage = x.stage, code = x.code,
     enhanced = x.enhanced, reply = x.reply, category = x.category, mx = x.mx, ip = x.ip, tls = x.tls,
-    transcript = x.transcript
+    transcript = x.transcript, provider = x.provider, tls_reason = x.tls_reason
   FROM moved d JOIN x ON x.id = d.id
   WHERE a.message_id = d.id AND a.epoch = x.epoch AND x.attempt_state IS NOT NULL
 ), buried AS (
@@ -186,6 +187,8 @@ def _outcome_columns(outcome: Outcome, delivered: bool) -> dict[str, Any]:
         "ip": outcome.ip,
         "tls": outcome.tls,
         "transcript": outcome.transcript,
+        "provider": outcome.provider,
+        "tls_reason": outcome.tls_reason,
     }
     if delivered:
         names = ("mx", "ip", "tls", "code", "enhanced", "reply")

@@ -44,6 +44,7 @@ def prepare(connection: Connection, settings: Settings) -> dict[str, str]:
     domains.declare_verified(connection, settings, QUICKSTART_ACCOUNT, DOMAIN)
     mailbox = sources.keep(
         connection,
+        settings,
         QUICKSTART_ACCOUNT,
         "mailbox",
         kind="sink",
@@ -65,7 +66,7 @@ def prepare(connection: Connection, settings: Settings) -> dict[str, str]:
 
 def _keep_operator_source(connection: Connection, settings: Settings) -> None:
     if not settings.smarthost_url:
-        sources.keep(connection, None, "direct", kind="direct", ehlo_name=settings.ehlo_name, is_default=True)
+        sources.keep(connection, settings, None, "direct", kind="direct", ehlo_name=settings.ehlo_name, is_default=True)
         run(
             connection,
             "UPDATE sources SET is_default = false WHERE account_id IS NULL AND name = 'smarthost'",
@@ -76,6 +77,7 @@ def _keep_operator_source(connection: Connection, settings: Settings) -> None:
         raise SettingError("SENDARIX_SMARTHOST_URL must look like smtp://user:password@host:587.")
     sources.keep(
         connection,
+        settings,
         None,
         "smarthost",
         kind="relay",

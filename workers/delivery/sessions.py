@@ -5,45 +5,50 @@ Never here: which target a mail goes to, or what a reply means.
 
 import threading
 from collections import deque
+from collections.abc import Hashable
 
 from common.clock import monotonic
-from workers.delivery.smtp import Connection, Target, connect
+from workers.delivery.smtp import Connection, Target, TlsMemory, connect
 
 IDLE_SECONDS = 5.0
 AGE_SECONDS = 300.0
-MOST_MAILS = 1000
 MOST_IDLE = 20
 MOST_IDLE_IN_ALL = 200
 
 
 class Sessions:
-    """Thread-safe. A key never mixes targets of different demands.
+    """Thread-safe. Only connections with equal `Target.reuse_key` are shared.
 
     A connection that nobody takes again is closed after `idle_seconds`, by a timer that runs only while
     some are idle: direct mail meets thousands of hosts once, and each would keep a socket for ever.
     """
 
-    def __init__(self, idle_seconds: float = IDLE_SECONDS, most_mails: int = MOST_MAILS) -> None:
-        self._idle_seconds, self._most_mails = idle_seconds, most_mails
-        self._idle: dict[Target, deque[tuple[float, Connection]]] = {}
+    def __init__(self, idle_seconds: float = IDLE_SECONDS, memory: TlsMemory | None = None) -> None:
+        self._idle_seconds, self._memory = idle_seconds, memory
+        self._idle: dict[Hashable, deque[tuple[float, Connection]]] = {}
         self._count = 0
         self._timer: threading.Timer | None = None
         self._lock = threading.Lock()
 
     def take(self, target: Target) -> Connection:
         """An idle connection to this target, or a new one. Raises ConnectFailed."""
-        while (found := self._pop(target)) is not None:
+        return self.take_idle(target) or connect(target, memory=self._memory)
+
+    def take_idle(self, target: Target) -> Connection | None:
+        """An idle connection to this target, or None."""
+        while (found := self._pop(target.reuse_key)) is not None:
             since, connection = found
-            if monotonic() - since < self._idle_seconds and not self._worn(connection):
+            if monotonic() - since < self._idle_seconds and not _worn(connection):
+                connection.session.target = target
                 return connection
             connection.quit()
-        return connect(target)
+        return None
 
-    def give_back(self, target: Target, connection: Connection) -> None:
+    def give_back(self, connection: Connection) -> None:
         """Keep it for the next, unless it is worn out."""
-        if connection.usable and not self._worn(connection):
+        if connection.usable and not _worn(connection):
             with self._lock:
-                waiting = self._idle.setdefault(target, deque())
+                waiting = self._idle.setdefault(connection.asked_for, deque())
                 if len(waiting) < MOST_IDLE and self._count < MOST_IDLE_IN_ALL:
                     waiting.append((monotonic(), connection))
                     self._count += 1
@@ -61,12 +66,9 @@ class Sessions:
         for connection in gone:
             connection.quit()
 
-    def _worn(self, connection: Connection) -> bool:
-        return connection.sent_count >= self._most_mails or monotonic() - connection.opened_at > AGE_SECONDS
-
-    def _pop(self, target: Target) -> tuple[float, Connection] | None:
+    def _pop(self, key: Hashable) -> tuple[float, Connection] | None:
         with self._lock:
-            waiting = self._idle.get(target)
+            waiting = self._idle.get(key)
             if not waiting:
                 return None
             self._count -= 1
@@ -87,12 +89,17 @@ class Sessions:
             connection.quit()
 
     def _older_than(self, moment: float) -> list[Connection]:
-        """Take out what was given back before `moment`; targets without any are forgotten. Under the lock."""
+        """Take out what was given back before `moment`; keys without any are forgotten. Under the lock."""
         gone = []
-        for target, waiting in list(self._idle.items()):
+        for key, waiting in list(self._idle.items()):
             while waiting and waiting[0][0] <= moment:
                 gone.append(waiting.popleft()[1])
             if not waiting:
-                del self._idle[target]
+                del self._idle[key]
         self._count -= len(gone)
         return gone
+
+
+def _worn(connection: Connection) -> bool:
+    """Time bounds reuse more than counts do: a low count alone sends most connections to the slowest host."""
+    return connection.session.exhausted or monotonic() - connection.opened_at > AGE_SECONDS

@@ -1,28 +1,43 @@
-"""Where a path's mail goes: the source's host or the recipient's MX, and the sending over it.
+"""Sending a path's mail over as few connections as it takes, whatever happens to them.
 
-Never here: SQL or what a reply means.
+Never here: SQL, which addresses those are (ways.py), or what a reply means.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+import atexit
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from uuid import UUID
+from datetime import datetime
 
-from common.caching import Remembered
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from common import clock
 from common.config import Settings
 from common.db.session import transaction
 from common.domain.outcomes import Outcome
-from common.services import sources
+from common.services import tls_results
 from common.services.delivery import Claimed
-from common.services.sources import Exit
-from workers.delivery.mx import Verdict, find_hosts
+from workers.delivery.mx import Verdict
 from workers.delivery.sessions import Sessions
 from workers.delivery.smtp import ConnectFailed, Mail, Target
-from workers.egress import read_networks
-from workers.resolver import Resolver
+from workers.delivery.tls import TlsRecords
+from workers.delivery.ways import Ways, says_tls_optional
+
+log = structlog.get_logger()
 
 SINK_EXCUSES = 15
+MOST_SESSIONS = 2
+"""Sessions that got past EHLO, for one attempt: a domain with many hosts must not hold a worker for hours."""
+
+FLUSH_SECONDS = 30.0
+LEAST_WAIT, MOST_WAIT, PATIENCE = 30.0, 1800.0, 86_400.0
+"""While DNS gives no clear answer nothing is attempted: seconds until the next look, a tenth of the message's
+age within these bounds, for a day; from then on each look counts as an attempt, so that it ends."""
+
+_STAGES = ("dns", "connect", "banner", "ehlo", "tls", "auth")
 
 Sent = list[tuple[Mail, Outcome]]
+MayFinish = Callable[[Mail], bool]
 
 
 class Targets:
@@ -30,17 +45,30 @@ class Targets:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._sessions = Sessions()
-        self._resolver: Resolver | None = None
-        self._allowed = read_networks(settings.egress_allow)
-        self._exits: Remembered[UUID, Exit | None] = Remembered()
+        self._records = TlsRecords(settings)
+        self._sessions = Sessions(memory=self._records)
+        self._ways = Ways(settings)
+        self._flushed = clock.monotonic()
+        atexit.register(self.flush)
 
-    def send(self, sample: Claimed, mails: Sequence[Mail], may_finish: Callable[[Mail], bool]) -> Sent:
+    def send(self, sample: Claimed, mails: Sequence[Mail], may_finish: MayFinish) -> Sent:
         """Send mails of one path; one outcome each. A connection that ends early is replaced while it helps."""
+        optional = [mail for mail in mails if says_tls_optional(mail.content)]
+        strict = [mail for mail in mails if mail not in optional] if optional else mails
+        done = self._send_alike(sample, strict, may_finish, optional=False)
+        if optional:
+            done += self._send_alike(sample, optional, may_finish, optional=True)
+        self._flush_now_and_then()
+        return done
+
+    def _send_alike(self, sample: Claimed, mails: Sequence[Mail], may_finish: MayFinish, *, optional: bool) -> Sent:
+        if not mails:
+            return []
         try:
-            targets = list(self._targets(sample))
+            targets = self._targets(sample, optional)
         except Verdict as verdict:
-            return [(mail, verdict.outcome) for mail in mails]
+            outcome = self._excuse_question(sample, verdict)
+            return [(mail, outcome) for mail in mails]
         done: Sent = []
         waiting = list(mails)
         while waiting:
@@ -50,72 +78,96 @@ class Targets:
                 outcome = self._excuse(sample, problem.outcome)
                 return done + [(mail, outcome) for mail in waiting]
             settled = [(mail, outcome) for mail, outcome in results if outcome.kind != "untried"]
-            left = [mail for mail, outcome in results if outcome.kind == "untried"]
             done += settled
             if not settled:
-                untried = {mail.id: outcome for mail, outcome in results}
-                return done + [(mail, untried[mail.id]) for mail in left]
-            waiting = left
+                return done + results
+            left = {mail.id for mail, outcome in results if outcome.kind == "untried"}
+            waiting = [mail for mail in waiting if mail.id in left]
         return done
 
-    def _over_one_connection(
-        self, targets: Sequence[Target], mails: Sequence[Mail], may_finish: Callable[[Mail], bool]
-    ) -> Sent:
-        problem: ConnectFailed | None = None
+    def _over_one_connection(self, targets: Sequence[Target], mails: Sequence[Mail], may_finish: MayFinish) -> Sent:
+        """Over an idle connection to any of these, else over the first that can be opened. Raises ConnectFailed."""
         for target in targets:
+            while (connection := self._sessions.take_idle(target)) is not None:
+                results = connection.send(mails, may_finish)
+                self._sessions.give_back(connection)
+                if connection.usable or any(outcome.kind != "untried" for _, outcome in results):
+                    return results
+                if not may_finish(mails[0]):
+                    return results
+                # The server had closed it meanwhile; nothing was said over it.
+        return self._over_a_new_connection(targets, mails, may_finish)
+
+    def _over_a_new_connection(self, targets: Sequence[Target], mails: Sequence[Mail], may_finish: MayFinish) -> Sent:
+        problems: list[ConnectFailed] = []
+        turned_away: Sent = []
+        sessions = 0
+        for target in targets:
+            if sessions >= MOST_SESSIONS:
+                break
             try:
                 connection = self._sessions.take(target)
-            except ConnectFailed as error:
-                problem = error
+            except ConnectFailed as problem:
+                problems.append(problem)
+                sessions += problem.greeted
                 continue
+            sessions += 1
             results = connection.send(mails, may_finish)
-            stale = not connection.usable and all(outcome.kind == "untried" for _, outcome in results)
-            self._sessions.give_back(target, connection)
-            if stale and connection.sent_count:
-                # An idle connection that the server had closed meanwhile; nothing was said over it.
-                return self._over_one_connection(targets, mails, may_finish)
-            return results
-        assert problem is not None
-        raise problem
+            self._sessions.give_back(connection)
+            if not _turned_away(results):
+                return results
+            turned_away = turned_away or results
+        if turned_away:
+            return turned_away
+        raise _most_telling(problems)
 
     def _excuse(self, sample: Claimed, outcome: Outcome) -> Outcome:
         """A sink is ours: while it is being restarted, not reaching it is no attempt, a few times."""
-        way = self._exit(sample.row.source_id)
         free = int(sample.row.lease_epoch) - int(sample.row.attempt_no) <= SINK_EXCUSES
-        if way is not None and way.kind == "sink" and outcome.stage == "connect" and free:
+        if outcome.stage == "connect" and free and self._ways.is_sink(sample.row.source_id):
             return replace(outcome, kind="untried")
         return outcome
 
-    def _targets(self, sample: Claimed) -> Iterator[Target]:
-        way = self._exit(sample.row.source_id)
-        if way is None:
-            raise Verdict("deferred", None, "4.3.5", "the source of this message is gone or disabled", "policy")
-        if way.kind != "direct":
-            yield Target(
-                way.host or "127.0.0.1",
-                way.port or 25,
-                tls=way.tls,
-                username=way.username,
-                password=way.password,
-                ehlo_name=way.ehlo_name or self._settings.ehlo_name,
-                key=str(way.id),
-            )
+    def _excuse_question(self, sample: Claimed, verdict: Verdict) -> Outcome:
+        """An unanswered question to DNS is no attempt, for a day."""
+        created: datetime = sample.row.created_at
+        age = (clock.now() - created).total_seconds() * self._settings.time_scale
+        if not verdict.question or age > PATIENCE:
+            return verdict.outcome
+        wait = min(max(age / 10, LEAST_WAIT), MOST_WAIT)
+        return replace(verdict.outcome, kind="untried", wait_seconds=wait)
+
+    def _targets(self, sample: Claimed, optional: bool) -> Sequence[Target]:
+        """Where to, in order. Raises Verdict."""
+        return self._ways.targets(sample.row.source_id, sample.row.recipient_domain, optional=optional)
+
+    def _flush_now_and_then(self) -> None:
+        if clock.monotonic() - self._flushed >= FLUSH_SECONDS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write down how TLS went since the last time."""
+        self._flushed = clock.monotonic()
+        counted = self._records.take()
+        if not counted:
             return
-        if self._resolver is None:
-            self._resolver = Resolver(self._settings)
-        for host in find_hosts(self._resolver, sample.row.recipient_domain, self._allowed):
-            yield Target(
-                host.name,
-                self._settings.smtp_remote_port,
-                host.ips,
-                tls=way.tls,
-                ehlo_name=way.ehlo_name or self._settings.ehlo_name,
-                key=str(way.id),
-            )
-
-    def _exit(self, source_id: UUID) -> Exit | None:
-        def load() -> Exit | None:
+        try:
             with transaction() as connection:
-                return sources.get(connection, source_id)
+                tls_results.add(connection, counted)
+        except SQLAlchemyError as error:
+            self._records.give_back(counted)
+            log.warning("tls_results_not_written", error=type(error).__name__)
 
-        return self._exits.get(source_id, load)
+
+def _turned_away(results: Sent) -> bool:
+    """A 421 before any mail was taken: the next host may take them (line 18)."""
+    (_, first), rest = results[0], results[1:]
+    before = first.kind == "deferred" and first.code == 421 and first.stage in ("mail", "rcpt", "data")
+    return before and all(outcome.kind == "untried" for _, outcome in rest)
+
+
+def _most_telling(problems: Sequence[ConnectFailed]) -> ConnectFailed:
+    """Of the addresses that failed the one that got furthest, with what happened at all of them."""
+    best = max(problems, key=lambda problem: (_STAGES.index(problem.outcome.stage), problem.outcome.code is not None))
+    lines = tuple(line for problem in problems for line in problem.outcome.transcript)
+    return ConnectFailed(replace(best.outcome, transcript=lines[:96]), best.greeted)

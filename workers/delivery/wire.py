@@ -91,13 +91,20 @@ def command(text: str) -> bytes:
     return text.encode("utf-8") + b"\r\n"
 
 
-def stuff(content: bytes) -> bytes:
-    """Dot-stuffed content that ends in CRLF, without the final dot. Raises ValueError on NUL or a bare CR or LF."""
+def check_content(content: bytes) -> bytes:
+    """Content that ends in CRLF. Raises ValueError on NUL or a bare CR or LF: they could end it early for some
+    server (CVE-2023-51764 and its kin)."""
     if not content.endswith(b"\r\n"):
         content += b"\r\n"
     pairs = content.count(b"\r\n")
     if content.count(b"\n") != pairs or content.count(b"\r") != pairs or b"\x00" in content:
         raise ValueError("content holds a bare CR, a bare LF or NUL")
+    return content
+
+
+def stuff(content: bytes) -> bytes:
+    """Checked and dot-stuffed content that ends in CRLF, without the final dot."""
+    content = check_content(content)
     if content.startswith(b".") or b"\n." in content:
         content = _DOTS.sub(b"..", content)
     return content

@@ -13,8 +13,10 @@ from common.db.models.mailbox_message import MailboxMessage
 from common.db.models.message import Message, MessageContent
 from common.db.models.policy import Policy
 from common.db.models.source import Source
+from common.db.models.source_test import SourceTest
 from common.db.models.suppression import Suppression
 from common.db.models.template import Template, TemplateVersion
+from common.db.models.tls_result import TlsResult
 from common.db.models.webhook import Webhook, WebhookAttempt, WebhookDelivery
 
 __all__ = [
@@ -35,9 +37,11 @@ __all__ = [
     "Policy",
     "Sender",
     "Source",
+    "SourceTest",
     "Suppression",
     "Template",
     "TemplateVersion",
+    "TlsResult",
     "Webhook",
     "WebhookAttempt",
     "WebhookDelivery",

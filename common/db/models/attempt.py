@@ -29,3 +29,5 @@ class Attempt(Base):
     ip: Mapped[str | None]
     tls: Mapped[str | None]
     transcript: Mapped[Any | None] = mapped_column(JSONB)
+    provider: Mapped[str | None]
+    tls_reason: Mapped[str | None]

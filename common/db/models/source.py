@@ -19,8 +19,13 @@ class Source(Base):
     port: Mapped[int | None]
     tls: Mapped[str] = mapped_column(server_default=text("'opportunistic'"))
     username: Mapped[str | None]
-    password: Mapped[str | None]
+    profile: Mapped[str | None]
+    password_sealed: Mapped[bytes | None]
+    bind_ipv4: Mapped[str | None]
+    bind_ipv6: Mapped[str | None]
+    messages_per_connection: Mapped[int | None]
     ehlo_name: Mapped[str | None]
     is_default: Mapped[bool] = mapped_column(server_default=text("false"))
     enabled: Mapped[bool] = mapped_column(server_default=text("true"))
     created_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+    updated_at: Mapped[datetime] = mapped_column(server_default=text("now()"))

@@ -1,76 +1,36 @@
 """Hosts of a recipient's domain, from zones that are absent, broken or hostile."""
 
-import socketserver
-import threading
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 
-import dns.flags
-import dns.message
-import dns.rcode
-import dns.rdatatype
-import dns.rrset
 import pytest
 
-from common.config import read_settings
-from workers.delivery.mx import MOST_HOSTS, Verdict, find_hosts
+from common import clock
+from tests.fakes.dns_lab import DnsLab, InTurn, Zone
+from workers.delivery.mx import MOST_ADDRESSES, Verdict, find_hosts
 from workers.egress import read_networks
-from workers.resolver import NoAnswer, NoName, Resolver, Unclear, read_servers
+from workers.resolver import NoAnswer, NoName, Unclear, read_servers
 
-Zone = dict[tuple[str, str], list[str] | str]
-"""(name, kind) to records; the text NXDOMAIN or SERVFAIL instead of records; absent means an empty answer."""
-
-
-class Server(socketserver.ThreadingUDPServer):
-    """A DNS server on loopback that answers from a dictionary and counts the questions."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        self.zone: Zone = {}
-        self.asked: list[tuple[str, str]] = []
-        super().__init__(("127.0.0.1", 0), _Handler)
-
-    @property
-    def resolver(self) -> Resolver:
-        return Resolver(read_settings({}, dns_servers=f"127.0.0.1:{self.server_address[1]}"))
-
-
-class _Handler(socketserver.BaseRequestHandler):
-    server: Server
-
-    def handle(self) -> None:
-        data, sock = self.request
-        query = dns.message.from_wire(data)
-        [question] = query.question
-        key = (question.name.to_text(omit_final_dot=True), dns.rdatatype.to_text(question.rdtype))
-        self.server.asked.append(key)
-        answer = dns.message.make_response(query)
-        answer.flags |= dns.flags.RA
-        found = self.server.zone.get(key, [])
-        if isinstance(found, str):
-            answer.set_rcode(dns.rcode.from_text(found))
-        elif found:
-            answer.answer.append(dns.rrset.from_text_list(question.name, 1, "IN", key[1], found))
-        sock.sendto(answer.to_wire(), self.client_address)
+Server = DnsLab
 
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    with Server() as found:
-        thread = threading.Thread(target=found.serve_forever, args=(0.01,))
-        thread.start()
+    with DnsLab(ttl=1) as found:
         yield found
-        found.shutdown()
-        thread.join()
 
 
-def hosts(server: Server, zone: Mapping[tuple[str, str], list[str] | str], allowed: str = "") -> list[tuple[str, int]]:
+def hosts(
+    server: Server, zone: Mapping[tuple[str, str], list[str] | str | InTurn], allowed: str = ""
+) -> list[tuple[str, int]]:
     server.zone = dict(zone)
     found = find_hosts(server.resolver, "example.net", read_networks(allowed))
     return [(each.name, len(each.ips)) for each in found]
 
 
-def verdict(server: Server, zone: Mapping[tuple[str, str], list[str] | str]) -> tuple[str, int | None, str | None]:
+def verdict(
+    server: Server, zone: Mapping[tuple[str, str], list[str] | str | InTurn]
+) -> tuple[str, int | None, str | None]:
     with pytest.raises(Verdict) as caught:
         hosts(server, zone)
     outcome = caught.value.outcome
@@ -104,7 +64,7 @@ def test_a_domain_names_a_hundred_hosts(server: Server) -> None:
     names = [f"m{n}.example.net" for n in range(30)]
     assert (
         len(hosts(server, {MX: [f"10 {name}." for name in names]} | {(name, "A"): PUBLIC for name in names}))
-        == MOST_HOSTS
+        == MOST_ADDRESSES
     )
 
 
@@ -118,6 +78,13 @@ def test_a_null_mx_is_tried_at_the_address(server: Server) -> None:
 
 def test_a_domain_does_not_exist(server: Server) -> None:
     assert verdict(server, {MX: "NXDOMAIN"}) == ("bounced", 550, "5.1.2")
+    assert server.asked == [MX, MX]
+
+
+def test_one_nxdomain_bounces(server: Server) -> None:
+    zone = {MX: InTurn(("NXDOMAIN", ["10 m.example.net."])), ("m.example.net", "A"): PUBLIC}
+    assert hosts(server, zone) == [("m.example.net", 1)]
+    assert verdict(server, {MX: InTurn(("NXDOMAIN", "SERVFAIL"))}) == ("deferred", None, "4.4.3")
 
 
 def test_servfail_bounces_or_falls_back_to_the_address(server: Server) -> None:
@@ -144,7 +111,9 @@ PRIVATE_6 = [
 @pytest.mark.parametrize("address", PRIVATE + PRIVATE_6)
 def test_an_mx_points_into_our_own_network(server: Server, address: str) -> None:
     zone: Zone = {MX: ["10 inside.example.net."], ("inside.example.net", "AAAA" if ":" in address else "A"): [address]}
-    assert verdict(server, zone) == ("bounced", 550, "5.4.4")
+    kind, code, enhanced = verdict(server, zone)
+    assert (kind, code) == ("bounced", 550)
+    assert enhanced == ("5.4.6" if address in ("127.0.0.1", "::1", "0.0.0.0", "::", "::ffff:127.0.0.1") else "5.4.4")
 
 
 def test_a_private_host_hides_a_public_one(server: Server) -> None:
@@ -185,7 +154,9 @@ def test_servfail_forgets_what_was_known_or_keeps_an_absence(
 ) -> None:
     server.zone = {MX: before}
     resolver, now = server.resolver, [0.0]
-    monkeypatch.setattr("workers.resolver.monotonic", lambda: now[0])
+    base = clock.now()
+    for module in ("resolver", "dns_cache"):
+        monkeypatch.setattr(f"workers.{module}.now", lambda: base + timedelta(seconds=now[0]))
     try:
         resolver.look_up("example.net", "MX")
     except NoName:

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -43,7 +44,7 @@ def test_a_healthy_connection_is_opened_again(kept: Sessions) -> None:
         for _ in range(2):
             connection = kept.take(place(server))
             sent(connection)
-            kept.give_back(place(server), connection)
+            kept.give_back(connection)
         kept.close_all()
     assert len(server.seen) == 1
 
@@ -51,7 +52,7 @@ def test_a_healthy_connection_is_opened_again(kept: Sessions) -> None:
 def test_two_takers_get_the_same_connection(kept: Sessions) -> None:
     with Scripted(hello(), hello()) as server:
         one = kept.take(place(server))
-        kept.give_back(place(server), one)
+        kept.give_back(one)
         first, second = kept.take(place(server)), kept.take(place(server))
         assert first is one
         assert second is not first
@@ -63,26 +64,26 @@ def test_a_broken_connection_is_kept(kept: Sessions) -> None:
     with Scripted(hello(), hello()) as server:
         one = kept.take(place(server))
         one.quit()
-        kept.give_back(place(server), one)
+        kept.give_back(one)
         other = kept.take(place(server))
         assert other is not one
         other.quit()
 
 
 def test_a_connection_carries_more_than_its_share() -> None:
-    kept = Sessions(most_mails=1)
+    kept = Sessions()
     with Scripted([*hello(), *mail()]) as server:
-        connection = kept.take(place(server))
+        connection = kept.take(replace(place(server), most_mails=1))
         sent(connection)
-        kept.give_back(place(server), connection)
+        kept.give_back(connection)
         assert not connection.usable
 
 
 def test_an_old_connection_is_used_again(kept: Sessions) -> None:
     with Scripted(hello()) as server:
         connection = kept.take(place(server))
-        connection.opened_at -= module.AGE_SECONDS + 1
-        kept.give_back(place(server), connection)
+        connection.session.opened_at -= module.AGE_SECONDS + 1
+        kept.give_back(connection)
         assert not connection.usable
 
 
@@ -90,8 +91,8 @@ def test_an_idle_connection_to_a_place_never_met_again_stays_open() -> None:
     kept = Sessions(idle_seconds=0.05)
     with Scripted(hello(), hello()) as server:
         connections = [connect(place(server, key)) for key in "ab"]
-        for key, connection in zip("ab", connections, strict=True):
-            kept.give_back(place(server, key), connection)
+        for connection in connections:
+            kept.give_back(connection)
         assert all(map(closed, connections))
 
 
@@ -99,8 +100,8 @@ def test_more_connections_are_kept_than_allowed(kept: Sessions, monkeypatch: pyt
     monkeypatch.setattr(module, "MOST_IDLE_IN_ALL", 1)
     with Scripted(hello(), hello()) as server:
         connections = [connect(place(server, key)) for key in "ab"]
-        for key, connection in zip("ab", connections, strict=True):
-            kept.give_back(place(server, key), connection)
+        for connection in connections:
+            kept.give_back(connection)
         assert [connection.usable for connection in connections] == [True, False]
         kept.close_all()
 
@@ -108,7 +109,7 @@ def test_more_connections_are_kept_than_allowed(kept: Sessions, monkeypatch: pyt
 def test_close_all_leaves_one_open(kept: Sessions) -> None:
     with Scripted(hello(), hello()) as server:
         connections = [connect(place(server, key)) for key in "ab"]
-        for key, connection in zip("ab", connections, strict=True):
-            kept.give_back(place(server, key), connection)
+        for connection in connections:
+            kept.give_back(connection)
         kept.close_all()
         assert not any(connection.usable for connection in connections)

@@ -288,15 +288,15 @@ def test_an_idle_connection_that_the_server_closed_leaves_the_mail_untried() -> 
         sessions, place = Sessions(), target(server.port)
         first = sessions.take(place)
         assert first.send([a_mail("m1")], always)[0][1].kind == "delivered"
-        sessions.give_back(place, first)
+        sessions.give_back(first)
         again = sessions.take(place)
         assert again is first
         assert again.send([a_mail("m2")], always)[0][1].kind == "untried"
-        sessions.give_back(place, again)
+        sessions.give_back(again)
         fresh = sessions.take(place)
         assert fresh is not first
         assert fresh.send([a_mail("m2")], always)[0][1].kind == "delivered"
-        sessions.give_back(place, fresh)
+        sessions.give_back(fresh)
         sessions.close_all()
 
 
@@ -305,7 +305,7 @@ def test_targets_of_different_demands_never_share_a_connection() -> None:
         sessions = Sessions()
         one, other = target(server.port, key=str(uuid4())), target(server.port, key=str(uuid4()))
         connection = sessions.take(one)
-        sessions.give_back(one, connection)
+        sessions.give_back(connection)
         assert sessions.take(other) is not connection
         sessions.close_all()
 

@@ -1,17 +1,15 @@
 """Secrets, the exact moment of the dot, and the transcript, against servers that would profit from a slip."""
 
 import socket
-import ssl
 import threading
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
+from tests.fakes.certificates import authority, localhost
 from tests.fakes.scripted import Drop, Expect, Raw, Scripted, StartTls, Step, hello, mail
-from workers.delivery import smtp
-from workers.delivery.smtp import ConnectFailed, Connection, Deadlines, Mail, Target, connect
+from workers.delivery.smtp import ConnectFailed, Connection, Deadlines, Mail, Target, connect, encryption
 
 QUICK = Deadlines(connect=2, banner=1, ehlo=1, envelope=1, block=1, dot=1)
 MAIL = Mail("m1", "a@example.com", ("b@example.net",), b"Subject: secret content\r\n\r\nhello\r\n")
@@ -41,13 +39,13 @@ def test_broken_tls_makes_credentials_leave_in_clear(breaks: list[Step]) -> None
 
 def test_a_stripped_starttls_makes_credentials_leave_in_clear(monkeypatch: pytest.MonkeyPatch) -> None:
     # The real address is loopback, where clear is allowed: it pretends to be elsewhere.
-    greet = Connection.greet
+    begin = Connection.open
 
     def elsewhere(connection: Connection) -> None:
-        connection.ip = "192.0.2.1"
-        greet(connection)
+        connection.session.ip = "192.0.2.1"
+        begin(connection)
 
-    monkeypatch.setattr(Connection, "greet", elsewhere)
+    monkeypatch.setattr(Connection, "open", elsewhere)
     with Scripted(hello("AUTH PLAIN")) as server, pytest.raises(ConnectFailed) as caught:
         connect(place(server, tls="opportunistic", username="u", password="p"), QUICK)
     assert caught.value.outcome.stage == "auth"
@@ -82,7 +80,10 @@ def test_the_transcript_holds_a_password_or_content_or_misses_the_opening() -> N
         f"<{len(MAIL.content)} octets> .",
     ]
     assert not any("secret" in line for _, _, line in (*first.transcript, *second.transcript))
-    assert second.transcript[0][1:] == ("C", "MAIL FROM:<a@example.com>")
+    assert [line[1:] for line in second.transcript[:2]] == [
+        ("*", "connection reused, in clear"),
+        ("C", "MAIL FROM:<a@example.com>"),
+    ]
 
 
 def test_a_failed_opening_says_nothing_of_what_was_said() -> None:
@@ -105,21 +106,17 @@ def test_an_address_brings_a_parameter_of_its_own(recipient: str) -> None:
     assert [line for line in server.seen[0].lines if line.startswith("RCPT")] == ["RCPT TO:<b@example.net>"]
 
 
-CERTIFICATE = Path(__file__).parents[2] / "fakes" / "localhost.pem"
-
-
 def over_tls(after: list[Step], *extensions: str) -> list[Step]:
     """STARTTLS, taken up, then EHLO again with these extensions."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(CERTIFICATE)
+    context = localhost().server_context()
     begin = [*hello("STARTTLS", "SIZE 1", "PIPELINING"), Expect("STARTTLS", "220 go"), StartTls(context)]
     return [*begin, *hello(*extensions)[1:], *after]
 
 
 @pytest.fixture
 def trusting(monkeypatch: pytest.MonkeyPatch) -> None:
-    context = ssl.create_default_context(cafile=CERTIFICATE)
-    monkeypatch.setattr(smtp, "_context", lambda verified: context)
+    context = authority().client_context()
+    monkeypatch.setattr(encryption, "context_for", lambda verified: context)
 
 
 def test_what_was_said_before_tls_is_believed_after_it() -> None:
@@ -181,7 +178,7 @@ def test_a_write_that_fails_around_the_dot_is_misjudged(room: int, found: str) -
         connection = connect(place(server), QUICK)
 
         def cut(_: Mail) -> bool:
-            connection._sock = Tap(connection._sock, room)  # type: ignore[assignment]
+            connection._channel._sock = Tap(connection._channel._sock, room)  # type: ignore[assignment]
             return True
 
         results = connection.send([MAIL, replace(MAIL, id="m2")], cut)
@@ -203,7 +200,7 @@ def test_a_server_that_reads_nothing_holds_a_worker_for_ever() -> None:
 def test_a_session_lasts_for_ever() -> None:
     with Scripted(hello("PIPELINING")) as server:
         connection = connect(place(server), QUICK)
-        connection.opened_at -= QUICK.session + 1
+        connection.session.opened_at -= QUICK.session + 1
         results = connection.send([MAIL, replace(MAIL, id="m2")], always)
         assert not connection.usable
     assert [outcome.kind for _, outcome in results] == ["untried", "untried"]

@@ -1,6 +1,5 @@
 """A path's mail when its connections end early: each mail still gets its one outcome, over a fresh connection."""
 
-from collections.abc import Iterator
 from typing import cast
 
 from common.config import read_settings
@@ -20,8 +19,8 @@ class Fixed(Targets):
         super().__init__(read_settings())
         self._port = port
 
-    def _targets(self, sample: Claimed) -> Iterator[Target]:
-        yield Target("127.0.0.1", self._port, tls="none")
+    def _targets(self, sample: Claimed, optional: bool) -> list[Target]:
+        return [Target("127.0.0.1", self._port, tls="none")]
 
 
 def a_mail(name: str) -> Mail:
