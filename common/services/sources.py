@@ -96,3 +96,9 @@ def get(connection: Connection, settings: Settings, source_id: UUID, *, enabled:
     sealed = facts.pop("password_sealed")
     opened = unseal(settings, sealed, _owner(source_id)).decode() if sealed else None
     return Exit(password=opened, most_mails=facts.pop("messages_per_connection"), **facts)
+
+
+def kind_of(connection: Connection, source_id: UUID) -> str | None:
+    """direct, relay or sink; None when it is gone or disabled. Opens no secret."""
+    found = rows(connection, "SELECT kind FROM sources WHERE id = %s AND enabled", source_id)
+    return str(found[0].kind) if found else None

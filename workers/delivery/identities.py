@@ -133,8 +133,7 @@ def _kind(source_id: UUID | None) -> str:
 
     def load() -> str:
         with transaction() as connection:
-            found = sources.get(connection, source_id)
-        return found.kind if found else "direct"
+            return sources.kind_of(connection, source_id) or "direct"
 
     return _kinds.get(source_id, load)
 
