@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test sure bench chaos doctor reset docs lock
+.PHONY: help setup run test sure bench fuzz chaos doctor reset docs lock
 
 help: ## print this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ sure: test ## what continuous integration runs
 
 bench: setup ## measure throughput and latency; FULL=1 takes longer
 	$(BIN)/python -m tests.bench $(if $(FULL),--full)
+
+fuzz: setup ## 20,000 generated requests against the OpenAPI document; CASES=n for more
+	SENDARIX_FUZZ_CASES=$(or $(CASES),20000) $(BIN)/python -m pytest tests/integration/test_conformance.py --timeout=7200
 
 chaos: setup ## kill processes under load and count every message
 	$(BIN)/python -m tests.chaos

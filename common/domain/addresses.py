@@ -9,8 +9,13 @@ from email_validator import EmailNotValidError, validate_email
 _PLAIN = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*\Z")
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _HOST = re.compile(rf"{_LABEL}(?:\.{_LABEL})+\Z")
-PLAIN_ADDRESS = rf"{_PLAIN.pattern[:-2]}@(?:{_LABEL}\.)+[A-Za-z]{{2,63}}"
-"""What is certainly an address, for descriptions; internationalized ones (RFC 6531) and others are taken too."""
+_ATEXT = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]"
+_DOTTED = "|".join(
+    rf"{_ATEXT}{{1,{most}}}(?:\.{_ATEXT}{{1,{most}}}){{{dots}}}" for dots, most in ((0, 64), (1, 31), (2, 20), (3, 15))
+)
+PLAIN_ADDRESS = rf"(?:{_DOTTED})@(?:{_LABEL}\.){{1,8}}[A-Za-z]{{2,63}}"
+"""What is certainly an address if it has at most 254 characters, for descriptions. Others are taken too: longer
+dotted names, internationalized ones (RFC 6531)."""
 _FORBIDDEN = re.compile(r"[\x00-\x20\x7f<>()\[\],;:\\\"]")
 _TOO_LONG = "is too long: at most 64 octets before the @ and 254 in all"
 _LEGACY_DOMAINS = ("docomo.ne.jp", "ezweb.ne.jp", "au.com")

@@ -30,7 +30,7 @@ MAILBOX: dict[str, Any] = {
         {
             "title": "Name and address",
             "type": "string",
-            "maxLength": 400,
+            "maxLength": 254,
             "pattern": rf"^[A-Za-z0-9 .'-]{{1,80}} <{PLAIN_ADDRESS}>$",
         },
         {

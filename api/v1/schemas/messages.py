@@ -183,8 +183,14 @@ class _Message(In):
     together = {
         "anyOf": [
             {"required": ["template"], "properties": {"template": _STRING, "html": _NULL, "text": _NULL}},
-            {"required": ["html"], "properties": {"html": _STRING, "template": _NULL, "template_data": _NULL}},
-            {"required": ["text"], "properties": {"text": _STRING, "template": _NULL, "template_data": _NULL}},
+            {
+                "required": ["html", "subject"],
+                "properties": {"subject": _STRING, "html": _STRING, "template": _NULL, "template_data": _NULL},
+            },
+            {
+                "required": ["text", "subject"],
+                "properties": {"subject": _STRING, "text": _STRING, "template": _NULL, "template_data": _NULL},
+            },
         ],
         "allOf": [{"anyOf": [{"properties": {"ttl": _NULL}}, {"properties": {"expires_at": _NULL}}]}],
     }
@@ -216,7 +222,9 @@ MessageIn = _Message.from_dict(
         "cc": Mailboxes(MAX_RECIPIENTS, metadata=told("Shown in the header; at most 49 together with bcc.")),
         "bcc": Mailboxes(MAX_RECIPIENTS, metadata=told("In the envelope only.")),
         "reply_to": Mailboxes(10, metadata=told("Where answers go.", "help@example.com")),
-        "subject": Text(998, line=True, metadata=told("Otherwise the template's.", "Your code")),
+        "subject": Text(
+            998, least=1, line=True, metadata=told("Otherwise the template's; required without one.", "Your code")
+        ),
         "html": Text(MAX_PART, metadata=told("Instead of a template, with or without text.", "<p>Hello</p>")),
         "text": Text(MAX_PART, metadata=told("Instead of a template, with or without html.", "Hello")),
         "template": Text(64, pattern=r"[a-z0-9][a-z0-9_-]*", metadata=told("A published template.", "otp-code")),

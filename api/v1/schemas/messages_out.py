@@ -24,6 +24,13 @@ class AcceptedOut(out.Out):
     warnings = out.listed(WarningOut, "What to know about it.", always=False)
 
 
+class SenderOut(out.Out):
+    """An address and the name beside it."""
+
+    email = out.text("The address.", "hello@example.com")
+    name = out.text("The name.", "Example", null=True)
+
+
 class LastEventOut(out.Out):
     """The newest entry of the timeline."""
 
@@ -38,7 +45,7 @@ _Message = out.Out.from_dict(
         "status": out.text(_STATUS, "delivered"),
         "held": out.flag("Whether an operator paused it."),
         "recipient": out.text("Who receives it.", "user@example.com"),
-        "from": out.text("Who sends it.", "hello@example.com"),
+        "from": out.nested(SenderOut, "Who sends it."),
         "subject": out.text("Its subject.", "Your code", null=True),
         "template": out.text("Its template.", "otp-code", null=True),
         "template_version": out.whole("The template's version it was accepted with.", 3, null=True),

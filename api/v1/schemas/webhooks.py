@@ -8,6 +8,11 @@ from api.v1.schemas.fields import Coded, In, Text, each_of, wrong
 from api.v1.schemas.out import told
 from common.domain.events import EVENT_TYPES
 
+_HOST = r"[A-Za-z0-9](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9])?"
+_PORT = r"[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]"
+_REST = r"[/?](?:[A-Za-z0-9._~!$&'()*+,;=:@/?-]|%[0-9A-Fa-f]{2})*"
+_URL = rf"https?://(?:{_HOST}(?:\.{_HOST}){{0,10}}\.?|\[[0-9A-Fa-f:.]{{2,45}}\])(?::(?:{_PORT}))?(?:{_REST})?"
+
 
 class Endpoint(Text):
     """An http or https URL with a host and without credentials."""
@@ -25,10 +30,7 @@ class Endpoint(Text):
         return text
 
     def describe(self) -> dict[str, Any]:
-        return super().describe() | {
-            "format": "uri",
-            "pattern": r"^https?://[A-Za-z0-9.-]+(?::[1-9][0-9]{0,3})?(?:[/?][!-~]*)?$",
-        }
+        return super().describe() | {"format": "uri"}
 
 
 class EventTypes(Coded):
@@ -56,7 +58,7 @@ class WebhookIn(In):
     url = Endpoint(
         2048,
         line=True,
-        pattern=r"[!-~]+",
+        pattern=_URL,
         required=True,
         metadata=told("Where events are posted.", "https://example.com/hooks/mail"),
     )

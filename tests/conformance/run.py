@@ -1,0 +1,151 @@
+"""One run of schemathesis, all its phases, in this process: cases sent, and what was wrong."""
+
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import schemathesis
+from flask import Flask
+from hypothesis import strategies as st
+from schemathesis.config import SchemathesisConfig
+from schemathesis.engine import from_schema
+from schemathesis.engine.events import FatalError, NonFatalError, ScenarioFinished
+from schemathesis.generation import GenerationMode
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+from common import clock
+
+SOON, LATER = "sendarix-soon", "sendarix-later"
+
+
+@dataclass
+class Result:
+    """How many cases each phase sent, how they were answered, and each failure once."""
+
+    seed: int
+    cases: Counter[str] = field(default_factory=Counter)
+    statuses: Counter[int] = field(default_factory=Counter)
+    operations: Counter[str] = field(default_factory=Counter)
+    failures: dict[str, str] = field(default_factory=dict)
+
+
+def conformance(app: Flask, token: str, *, cases: int) -> Result:
+    """Send at least so many generated requests with this key; the seed is new each time and told with a failure."""
+    schemathesis.openapi.format(SOON, _ahead(1, 10))
+    schemathesis.openapi.format(LATER, _ahead(15, 25))
+    with app.test_client() as client:
+        raw = client.get("/openapi.json").get_json()
+    operations = sum(len(item) for item in raw["paths"].values())
+    config = SchemathesisConfig.from_dict(_settings(token, max(cases * 8 // (operations * 10), 20)))
+    schema = schemathesis.openapi.from_dict(_as_this_account_knows(raw), config=config)
+    result = Result(config.seed)
+    with _served(app) as address:
+        schema.config.update(base_url=address)
+        for event in from_schema(schema).execute():
+            if isinstance(event, ScenarioFinished):
+                _count(result, event)
+            elif isinstance(event, NonFatalError | FatalError):
+                error = event.value if isinstance(event, NonFatalError) else event.exception
+                result.failures[f"{getattr(event, 'label', 'run')}: {type(error).__name__}"] = str(error)[:2000]
+    return result
+
+
+@schemathesis.hook
+def before_call(context: Any, case: schemathesis.Case, kwargs: Any) -> None:
+    """Values are used again from case to case; an Idempotency-Key that is, is refused with another payload."""
+    positive = case.meta is not None and case.meta.generation.mode is GenerationMode.POSITIVE
+    if positive and "Idempotency-Key" in (case.headers or {}):
+        case.headers["Idempotency-Key"] = str(uuid4())
+
+
+class _Quiet(WSGIRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002
+        pass
+
+
+@contextmanager
+def _served(app: Flask) -> Iterator[str]:
+    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=_Quiet)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+
+
+def _ahead(least: int, most: int) -> st.SearchStrategy[str]:
+    return st.integers(least * 86400, most * 86400).map(lambda s: clock.rfc3339(clock.now() + timedelta(seconds=s)))
+
+
+def _settings(token: str, examples: int) -> dict[str, Any]:
+    return {
+        "auth": {"openapi": {"key": {"bearer": token}}},
+        "continue-on-failure": True,
+        "cache": {"enabled": False},
+        "generation": {"max-examples": examples, "allow-x00": False, "no-shrink": True, "database": "none"},
+        "phases": {"stateful": {"generation": {"max-examples": max(examples // 2, 5)}, "max-steps": 6}},
+        "checks": {"max_response_time": 30},
+        "operations": [
+            # A cancelled message stays readable: it is an ended message, not a deleted one.
+            {"include-path-regex": r"^/v1/messages/\{message_id\}", "checks": {"use_after_free": {"enabled": False}}},
+            # What is suppressed already keeps its reason, so it is no unsubscribe.
+            {
+                "include-path-regex": "^/v1/unsubscribes/",
+                "checks": {"ensure_resource_availability": {"enabled": False}},
+            },
+        ],
+    }
+
+
+def _as_this_account_knows(raw: dict[str, Any]) -> dict[str, Any]:
+    """The document, narrowed to what exists: a schema cannot know the clock, an account's templates or its cursors."""
+    for item in raw["paths"].values():
+        for operation in item.values():
+            operation["parameters"] = [each for each in operation["parameters"] if each.get("name") != "cursor"]
+    samples = raw["paths"]["/v1/messages"]["post"]["requestBody"]["content"]["application/json"]["examples"]
+    del samples["template"]["value"]["headers"]  # its Idempotency-Key differs from the one that is generated
+    for shape in ("SuppressionIn", "UnsubscribeIn"):
+        raw["components"]["schemas"][shape]["properties"]["expires_at"]["format"] = SOON
+    message = raw["components"]["schemas"]["MessageIn"]
+    message["properties"]["scheduled_time"]["format"] = SOON
+    message["properties"]["expires_at"]["format"] = LATER
+    with_template = message["anyOf"][0]
+    with_template["required"] = ["template", "template_data"]
+    text = {"type": "string", "pattern": "^[ -~]*$"}
+    with_template["properties"] |= {
+        "template": {"enum": ["otp-code"]},
+        "template_data": {
+            "type": "object",
+            "required": ["code", "expires_in"],
+            "properties": {"code": text, "expires_in": text},
+        },
+    }
+    return raw
+
+
+def _count(result: Result, event: ScenarioFinished) -> None:
+    recorder = event.recorder
+    result.cases[event.phase.value] += len(recorder.interactions)
+    for case_id, interaction in recorder.interactions.items():
+        if interaction.response is not None:
+            result.statuses[interaction.response.status_code] += 1
+        node = recorder.cases.get(case_id)
+        if node is not None:
+            result.operations[node.value.operation.label] += 1
+    for case_id, checks in recorder.checks.items():
+        for check in checks:
+            info = check.failure_info
+            if info is not None:
+                label = f"{event.phase.value} {recorder.label} {check.name}: {info.failure.title}"
+                interaction = recorder.interactions.get(case_id)
+                answer = interaction.response.content[:400] if interaction and interaction.response else b""
+                result.failures.setdefault(label, f"{info.failure.message}\n{info.code_sample}\n{answer!r}"[:3000])
