@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from common.config import Settings
-from common.domain.events import API_VERSION, EVENT_TYPES
+from common.domain.events import API_VERSION, EVENT_TYPES, WILDCARDS
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 _NOTE = "<!-- Written by `make docs` from {source}; edit that file instead. -->"
@@ -48,10 +48,12 @@ def events() -> str:
         "",
         _NOTE.format(source="common/domain/events.py"),
         "",
-        "`GET /v1/messages/{id}/events` answers these objects, oldest first. A webhook receives the same object, with",
-        "`environment` beside `type` as well. `data` always has the message's `tags` and `metadata`.",
-        "`seq` counts the events of one message from 1 without gaps. New types and fields may be added:",
-        "ignore what you do not know.",
+        "The same object everywhere: in `GET /v1/messages/{id}/events` (one message, oldest first), in the stream",
+        "`GET /v1/events` (the whole account, in the order of commits) and in the POST to a webhook. The `data` of",
+        "a message's event always has its `tags` and `metadata`; `seq` counts the events of one message from 1 without",
+        "gaps. A subscription names types, or all of a noun: " + ", ".join(f"`{each}`" for each in WILDCARDS) + ".",
+        "New types and fields may be added: ignore what you do not know. How to read the stream and receive webhooks:",
+        "[webhooks.md](webhooks.md).",
         "",
         "| type | when |",
         "| --- | --- |",
@@ -67,13 +69,14 @@ def _example(name: str, own: dict[str, Any]) -> str:
     if name.startswith("message."):
         status = name.removeprefix("message.")
         common = {"message_id": "msg_01k5qkz0v8fyw9m2q3r4s5t6v7", "seq": 1}
-        common |= {"recipient": "user@example.com", "status": status, "environment": "live"}
+        common |= {"recipient": "user@example.com", "status": status}
         common |= {"tags": ["login"], "metadata": {"user": "42"}}
     payload = {
         "id": "evt_01k5qkz0v9e0bs2m3n4p5q6r7s",
         "type": name,
         "timestamp": "2026-04-19T14:30:00.000Z",
         "api_version": API_VERSION,
+        "environment": "live",
         "data": common | own,
     }
     return orjson.dumps(payload, option=orjson.OPT_INDENT_2).decode()

@@ -89,6 +89,7 @@ def migrate(url: str | None = None) -> None:
             connection.commit()
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
+            connection.execute(text("SELECT rebase_event_stream()"))
             connection.commit()
     finally:
         own.dispose()

@@ -1,9 +1,9 @@
 """Event types and the payload a customer sees. Never bodies, template data or attachments: they are secrets."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from common.domain.ids import encode
 
@@ -18,6 +18,13 @@ class EventType:
     sentence: str
     example: dict[str, Any]
 
+
+_SUPPRESSION = {
+    "suppression_id": "sup_01k5qkz0v8fyw9m2q3r4s5t6v7",
+    "recipient": "user@example.com",
+    "reason": "manual",
+    "scope": "all",
+}
 
 EVENT_TYPES: dict[str, EventType] = {
     kind.name: kind
@@ -44,19 +51,100 @@ EVENT_TYPES: dict[str, EventType] = {
         EventType("message.cancelled", "Cancelled by the caller before delivery.", {}),
         EventType("message.expired", "Its ttl passed before it could be delivered.", {}),
         EventType("message.failed", "It cannot be sent, or its outcome stays unknown.", {"reason": "no_source"}),
-        EventType("webhook.test", "Sent by the test button.", {}),
+        EventType(
+            "message.unsubscribed",
+            "The recipient unsubscribed; the address is suppressed. No change of status.",
+            {"source": "one_click", "scope": "all"},
+        ),
+        EventType(
+            "suppression.created",
+            "An address receives nothing more: by a bounce, a complaint, an unsubscribe or a caller.",
+            _SUPPRESSION,
+        ),
+        EventType(
+            "suppression.deleted",
+            "An address receives mail again.",
+            _SUPPRESSION,
+        ),
+        EventType(
+            "domain.verified",
+            "The DNS records of a sending domain are right.",
+            {"domain_id": "dom_01k5qkz0v8fyw9m2q3r4s5t6v7", "domain": "example.com"},
+        ),
+        EventType(
+            "domain.failed",
+            "The DNS records of a sending domain are missing or wrong.",
+            {"domain_id": "dom_01k5qkz0v8fyw9m2q3r4s5t6v7", "domain": "example.com", "missing": ["dkim"]},
+        ),
+        EventType(
+            "api_key.expiring",
+            "A key stops working soon.",
+            {"key_id": "key_01k5qkz0v8fyw9m2q3r4s5t6v7", "name": "shop", "expires_at": "2026-04-26T14:30:00.000Z"},
+        ),
+        EventType(
+            "template.published",
+            "A version of a template is in use from now on.",
+            {"template": "otp-code", "version": 3},
+        ),
+        EventType(
+            "webhook.disabled",
+            "An endpoint was switched off, or has failed for a day (`warning`). What it misses is held.",
+            {
+                "webhook_id": "whk_01k5qkz0v8fyw9m2q3r4s5t6v7",
+                "url": "https://example.com/hooks/mail",
+                "reason": "failing",
+                "warning": False,
+            },
+        ),
+        EventType(
+            "webhook.recovered",
+            "An endpoint whose breaker was open answers again.",
+            {"webhook_id": "whk_01k5qkz0v8fyw9m2q3r4s5t6v7", "url": "https://example.com/hooks/mail"},
+        ),
+        EventType(
+            "webhook.exhausted",
+            "The last attempt to tell an endpoint an event has failed. It can be replayed.",
+            {
+                "webhook_id": "whk_01k5qkz0v8fyw9m2q3r4s5t6v7",
+                "url": "https://example.com/hooks/mail",
+                "delivery_id": "whd_01k5qkz0v8fyw9m2q3r4s5t6v7",
+                "event_id": "evt_01k5qkz0v9e0bs2m3n4p5q6r7s",
+                "event_type": "message.delivered",
+            },
+        ),
+        EventType(
+            "webhook.test",
+            "Sent to one endpoint, by the test call and when it is made.",
+            {"webhook_id": "whk_01k5qkz0v8fyw9m2q3r4s5t6v7"},
+        ),
     )
 }
 
 
+WILDCARDS = tuple(dict.fromkeys(name.partition(".")[0] + ".*" for name in EVENT_TYPES))
+"""`message.*` and the like: every type of that noun, also those that are added later."""
+
+
+def matches(name: str, patterns: Collection[str] | None) -> bool:
+    """Whether a type is among `patterns`: names, wildcards or `*`; None means all. services/events.py has it in SQL."""
+    return patterns is None or bool({name, name.partition(".")[0] + ".*", "*"} & set(patterns))
+
+
 def public_event(row: Any) -> dict[str, Any]:
-    """An events row as GET /events and webhooks show it. `row` has id, message_id, seq, type, timestamp, data."""
+    """An events row as every reader sees it: the stream, the timeline and webhooks.
+
+    `row` has id, message_id, seq, type, timestamp, environment, data, and for a message tags and metadata.
+    """
+    about: dict[str, Any] = {}
+    if row.message_id is not None:
+        about = {"message_id": encode("msg", row.message_id), "seq": row.seq, "tags": row.tags}
+        about["metadata"] = row.metadata
     timestamp: datetime = row.timestamp
-    event_id: UUID = row.id
     return {
-        "id": encode("evt", event_id),
+        "id": encode("evt", row.id),
         "type": row.type,
         "timestamp": timestamp.strftime("%Y-%m-%dT%H:%M:%S.") + f"{timestamp.microsecond // 1000:03d}Z",
         "api_version": API_VERSION,
-        "data": {"message_id": encode("msg", row.message_id), "seq": row.seq, **row.data},
+        "environment": row.environment,
+        "data": {**about, **row.data},
     }

@@ -26,6 +26,7 @@ from common.domain.events import API_VERSION
 from common.domain.principals import Principal
 from common.queueing import publisher, queues, tasks
 from common.services.composing import Draft, compose
+from common.services.events import fan_out
 
 log = structlog.get_logger()
 
@@ -61,7 +62,8 @@ class _Waiting:
         return orjson.dumps(self.draft.public)
 
 
-_ACCEPT = """
+_ACCEPT = (
+    """
 WITH x AS MATERIALIZED (
   SELECT * FROM json_to_recordset(%s) AS x(
     ord integer, id uuid, public_id text, event_id uuid, event_public_id text, account_id uuid, environment text,
@@ -103,28 +105,22 @@ WITH x AS MATERIALIZED (
          template_data, locale, cc, bcc, reply_to, headers, attachments, metadata, tags, idempotency_key,
          key_id, request_id, sensitive, batch_id FROM fresh
 ), told AS (
-  INSERT INTO events (id, message_id, account_id, seq, type, timestamp, data)
-  SELECT event_id, id, account_id, 1, 'message.queued', created_at,
-         jsonb_build_object('recipient', recipient, 'status', status, 'environment', environment)
+  INSERT INTO events (id, message_id, account_id, environment, seq, type, timestamp, data)
+  SELECT event_id, id, account_id, environment, 1, 'message.queued', created_at,
+         jsonb_build_object('recipient', recipient, 'status', status)
          || CASE WHEN scheduled_time IS NULL THEN '{}' ELSE jsonb_build_object('scheduled_time', scheduled_time)
             END FROM fresh
-  RETURNING id, message_id, data
-), fanned AS (
-  INSERT INTO webhook_deliveries (id, webhook_id, account_id, event_id, message_id, seq, type, payload,
-                                  next_attempt_at, ticket_at, created_at)
-  SELECT uuidv7(), w.id, f.account_id, f.event_id, f.id, 1, 'message.queued',
-         json_build_object('id', f.event_public_id, 'type', 'message.queued', 'timestamp',
-           to_char(f.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'), 'api_version', %s::text,
-           'environment', f.environment, 'data', jsonb_build_object('message_id', f.public_id, 'seq', 1,
-             'tags', f.tags, 'metadata', f.metadata) || t.data)::text,
-         f.created_at, f.created_at, f.created_at
-    FROM fresh f JOIN told t ON t.message_id = f.id
-    JOIN webhooks w ON w.account_id = f.account_id AND w.environment = f.environment AND w.state = 'enabled'
-     AND (w.event_types IS NULL OR 'message.queued' = ANY(w.event_types))
-  RETURNING id, message_id
-)
-SELECT w.id, (SELECT array_agg(n.id) FROM fanned n WHERE n.message_id = w.id) AS deliveries FROM written w
+  RETURNING id, message_id, account_id, environment, seq, type, timestamp, data
+), """
+    + fan_out("""
+      SELECT f.event_public_id, f.public_id AS message_public_id, f.tags, f.metadata,
+             split_part(f.sender ->> 'email', '@', 2) AS domain, NULL::uuid AS target, true AS armed
+        FROM fresh f WHERE f.event_id = t.id""")
+    + """
+SELECT w.id, (SELECT array_agg(n.id) FROM fanned n WHERE n.message_id = w.id AND n.state = 'waiting') AS deliveries
+  FROM written w
 """
+)
 
 _RECALL = """
 SELECT k.account_id, k.environment, k.key, encode(k.fingerprint, 'hex') AS fingerprint, k.status, k.response,

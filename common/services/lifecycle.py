@@ -17,6 +17,7 @@ from common.domain.events import API_VERSION
 from common.domain.ids import encode, new_id
 from common.domain.lifecycle import DEAD, ENDED, TRANSITIONS
 from common.domain.outcomes import Outcome
+from common.services.events import fan_out
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,8 @@ class Applied:
     deliveries: tuple[UUID, ...]
 
 
-_APPLY = """
+_APPLY = (
+    """
 WITH x AS MATERIALIZED (
   SELECT * FROM json_to_recordset(%s) AS x(
     id uuid, public_id text, event_id uuid, event_public_id text, origins text[], epoch integer,
@@ -62,7 +64,8 @@ WITH x AS MATERIALIZED (
     armed boolean, counts boolean, unknown boolean, source_id uuid, path text, ended boolean,
     attempt_state text, stage text, code smallint, enhanced text, reply text, category text, mx text,
     ip text, tls text, transcript jsonb, provider text, tls_reason text,
-    delivery jsonb, cause text, suppress_reason text)
+    delivery jsonb, cause text, suppress_reason text,
+    suppression_id uuid, suppression_public_id text, listed_id uuid, listed_public_id text)
 ), moved AS (
   UPDATE messages m SET
     status = x.to_status,
@@ -88,31 +91,39 @@ WITH x AS MATERIALIZED (
              ELSE m.lease_epoch = x.epoch AND m.lease_until IS NOT NULL END
   RETURNING m.id, m.account_id, m.environment, m.event_seq, m.status, m.tier, m.path, m.recipient,
     m.recipient_key, m.attempt_no, m.next_attempt_at, m.updated_at
+), listed AS (
+  INSERT INTO suppressions (id, account_id, environment, recipient, recipient_key, reason, source_message_id)
+  SELECT DISTINCT ON (d.account_id, d.environment, d.recipient_key)
+         x.suppression_id, d.account_id, d.environment, d.recipient, d.recipient_key, x.suppress_reason, d.id
+    FROM moved d JOIN x ON x.id = d.id WHERE x.suppress_reason IS NOT NULL
+  ON CONFLICT (account_id, environment, recipient_key, scope) DO UPDATE
+     SET id = excluded.id, reason = excluded.reason, source_message_id = excluded.source_message_id,
+         expires_at = NULL
+   WHERE suppressions.expires_at IS NOT NULL
+  RETURNING id, recipient, reason, scope
 ), told AS (
-  INSERT INTO events (id, message_id, account_id, seq, type, timestamp, data)
-  SELECT x.event_id, d.id, d.account_id, d.event_seq, x.event, d.updated_at,
-         jsonb_build_object('recipient', d.recipient, 'status', d.status, 'environment', d.environment)
+  INSERT INTO events (id, message_id, account_id, environment, seq, type, timestamp, data)
+  SELECT x.event_id, d.id, d.account_id, d.environment, d.event_seq, x.event, d.updated_at,
+         jsonb_build_object('recipient', d.recipient, 'status', d.status)
          || CASE WHEN d.status = 'deferred' THEN jsonb_build_object('next_attempt_at',
               to_char(d.next_attempt_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')) ELSE '{}' END
          || coalesce(x.data, '{}')
     FROM moved d JOIN x ON x.id = d.id WHERE x.event IS NOT NULL
-  RETURNING id, message_id, account_id, seq, type, timestamp, data
-), fanned AS (
-  INSERT INTO webhook_deliveries (id, webhook_id, account_id, event_id, message_id, seq, type, payload,
-                                  next_attempt_at, ticket_at, created_at)
-  SELECT uuidv7(), w.id, t.account_id, t.id, t.message_id, t.seq, t.type,
-         json_build_object('id', x.event_public_id, 'type', t.type, 'timestamp',
-           to_char(t.timestamp AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
-           'api_version', %s::text, 'environment', t.data ->> 'environment',
-           'data', jsonb_build_object('message_id', x.public_id, 'seq', t.seq, 'tags', c.tags,
-                                      'metadata', c.metadata) || t.data)::text,
-         t.timestamp, t.timestamp, t.timestamp
-    FROM told t JOIN x ON x.id = t.message_id JOIN webhooks w ON w.account_id = t.account_id
-         AND w.environment = t.data ->> 'environment'
-         AND w.state = 'enabled' AND (w.event_types IS NULL OR t.type = ANY(w.event_types))
-    JOIN message_contents c ON c.message_id = t.message_id
-  RETURNING id, message_id
-), closed AS (
+  UNION ALL
+  SELECT x.listed_id, NULL, d.account_id, d.environment, NULL, 'suppression.created', d.updated_at,
+         jsonb_build_object('suppression_id', x.suppression_public_id, 'recipient', l.recipient,
+                            'reason', l.reason, 'scope', l.scope, 'message_id', x.public_id)
+    FROM listed l JOIN x ON x.suppression_id = l.id JOIN moved d ON d.id = x.id
+  RETURNING id, message_id, account_id, environment, seq, type, timestamp, data
+), """
+    + fan_out("""
+      SELECT x.event_public_id, x.public_id AS message_public_id, c.tags, c.metadata,
+             split_part(c.sender ->> 'email', '@', 2) AS domain, NULL::uuid AS target,
+             t.message_id IS NOT NULL AS armed
+        FROM (SELECT id, public_id, event_id, event_public_id FROM x UNION ALL
+              SELECT id, public_id, listed_id, listed_public_id FROM x WHERE listed_id IS NOT NULL) x
+        JOIN message_contents c ON c.message_id = x.id WHERE x.event_id = t.id""")
+    + """, closed AS (
   UPDATE attempts a SET state = x.attempt_state, ended_at = clock_timestamp(), stage = x.stage, code = x.code,
     enhanced = x.enhanced, reply = x.reply, category = x.category, mx = x.mx, ip = x.ip, tls = x.tls,
     transcript = x.transcript, provider = x.provider, tls_reason = x.tls_reason
@@ -122,19 +133,12 @@ WITH x AS MATERIALIZED (
   INSERT INTO dead_letters (message_id, account_id, cause, detail)
   SELECT d.id, d.account_id, x.cause, x.reply FROM moved d JOIN x ON x.id = d.id WHERE x.cause IS NOT NULL
   ON CONFLICT (message_id) DO NOTHING
-), listed AS (
-  INSERT INTO suppressions (id, account_id, environment, recipient, recipient_key, reason, source_message_id)
-  SELECT DISTINCT ON (d.account_id, d.environment, d.recipient_key)
-         uuidv7(), d.account_id, d.environment, d.recipient, d.recipient_key, x.suppress_reason, d.id
-    FROM moved d JOIN x ON x.id = d.id WHERE x.suppress_reason IS NOT NULL
-  ON CONFLICT (account_id, environment, recipient_key, scope) DO UPDATE
-     SET reason = excluded.reason, source_message_id = excluded.source_message_id, expires_at = NULL
-   WHERE suppressions.expires_at IS NOT NULL
 )
 SELECT d.id, d.status, d.tier, d.path,
-       (SELECT array_agg(f.id) FROM fanned f WHERE f.message_id = d.id) AS deliveries
+       (SELECT array_agg(f.id) FROM fanned f WHERE f.message_id = d.id AND f.state = 'waiting') AS deliveries
   FROM moved d
 """
+)
 
 
 def apply(connection: Connection, changes: Sequence[Change]) -> list[Applied]:
@@ -171,6 +175,14 @@ def _row(change: Change) -> dict[str, Any]:
         "suppress_reason": change.suppress_reason,
         "cause": change.cause if arrow.to in DEAD else None,
     }
+    if change.suppress_reason is not None:
+        suppression_id, listed_id = new_id(), new_id()
+        row |= {
+            "suppression_id": suppression_id,
+            "suppression_public_id": encode("sup", suppression_id),
+            "listed_id": listed_id,
+            "listed_public_id": encode("evt", listed_id),
+        }
     if change.outcome is not None:
         row |= _outcome_columns(change.outcome, arrow.to == "delivered")
     return row

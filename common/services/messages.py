@@ -79,8 +79,7 @@ def get(connection: Connection, principal: Principal, message_id: UUID) -> dict[
 
 
 _EVENTS = """
-SELECT e.id, e.message_id, e.seq, e.type, e.timestamp,
-       jsonb_build_object('tags', c.tags, 'metadata', c.metadata) || e.data AS data
+SELECT e.id, e.message_id, e.seq, e.type, e.timestamp, e.environment, c.tags, c.metadata, e.data
   FROM events e JOIN message_contents c ON c.message_id = e.message_id WHERE e.message_id = %s ORDER BY e.seq
 """
 

@@ -9,10 +9,12 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from common.clock import rfc3339
+from common.config import current_settings
 from common.db.session import rows, run
 from common.domain.errors import FieldError, InvalidFields, NotFound
 from common.domain.ids import encode, new_id
 from common.domain.principals import Principal
+from common.sealing import seal
 
 MOST = 50
 _COLUMNS = "id, url, event_types, environment, state, created_at"
@@ -37,12 +39,19 @@ def subscribe(
     if listed[0].n >= MOST:
         raise InvalidFields([FieldError("url", "too_many", f"would be the account's webhook number {MOST + 1}")])
     secret = "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
+    webhook_id = new_id()
     made = rows(
         connection,
-        "INSERT INTO webhooks (id, account_id, environment, url, secret, event_types)"
-        f" VALUES (%s, %s, %s, %s, %s, %s) RETURNING {_COLUMNS}",
-        new_id(), principal.account_id, principal.environment, url, secret,
+        "INSERT INTO webhooks (id, account_id, environment, url, event_types)"
+        f" VALUES (%s, %s, %s, %s, %s) RETURNING {_COLUMNS}",
+        webhook_id, principal.account_id, principal.environment, url,
         None if event_types is None else list(event_types),
+    )  # fmt: skip
+    run(connection, "INSERT INTO webhook_health (webhook_id) VALUES (%s)", webhook_id)
+    run(
+        connection,
+        "INSERT INTO webhook_secrets (id, webhook_id, sealed) VALUES (%s, %s, %s)",
+        new_id(), webhook_id, seal(current_settings(), secret.encode(), f"webhook {webhook_id}"),
     )  # fmt: skip
     return {**_shown(made[0]), "secret": secret}
 

@@ -21,6 +21,8 @@ from common.domain.errors import NotFound
 from common.domain.ids import encode, new_id
 from common.domain.principals import Principal
 from common.domain.suppressions import ALL
+from common.services import events
+from common.services.events import NewEvent
 
 _ALIVE = "(expires_at IS NULL OR expires_at > now())"
 _COLUMNS = "id, recipient, reason, scope, note, source_message_id, created_at, expires_at"
@@ -81,6 +83,7 @@ def add(
         expires_at,
     )  # fmt: skip
     if made:
+        events.record(connection, [_event("suppression.created", principal, made[0])])
         return _shown(made[0]), True
     return get(connection, principal, recipient.key, scope=scope), False
 
@@ -185,8 +188,14 @@ def remove(
 ) -> None:
     """Let mail through again: one id, or an address in one scope or all. Raises NotFound."""
     where, parameters = _which(principal, which, reason, scope)
-    if not run(connection, f"DELETE FROM suppressions WHERE {where} AND {_ALIVE}", *parameters):
+    gone = rows(
+        connection,
+        f"DELETE FROM suppressions WHERE {where} AND {_ALIVE} RETURNING id, recipient, reason, scope",
+        *parameters,
+    )
+    if not gone:
         raise NotFound("This address is not suppressed.")
+    events.record(connection, [_event("suppression.deleted", principal, row) for row in gone])
 
 
 def prune(connection: Connection, most: int = 50_000) -> int:
@@ -197,3 +206,8 @@ def prune(connection: Connection, most: int = 50_000) -> int:
         " ORDER BY expires_at LIMIT %s)",
         most,
     )
+
+
+def _event(name: str, principal: Principal, row: Any) -> NewEvent:
+    data = {"suppression_id": encode("sup", row.id), "recipient": row.recipient, "reason": row.reason}
+    return NewEvent(principal.account_id, name, data | {"scope": row.scope}, principal.environment)

@@ -10,10 +10,11 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from common.config import Settings
+from common.config import Settings, current_settings
 from common.db.session import as_json, rows
 from common.domain.ids import encode
 from common.queueing import publisher, queues, tasks
+from common.sealing import unseal
 
 SCHEDULE = (0.0, 5.0, 300.0, 1800.0, 7200.0, 18000.0, 36000.0, 50400.0, 72000.0, 86400.0, 86400.0, 86400.0)
 """Seconds before each of the 12 attempts."""
@@ -60,16 +61,28 @@ WITH due AS (
     FROM due WHERE d.id = due.id
   RETURNING d.id, d.lease_epoch, d.attempt_no, d.webhook_id, d.event_id, d.payload
 ), started AS (
-  INSERT INTO webhook_attempts (delivery_id, epoch, started_at) SELECT id, lease_epoch, clock_timestamp() FROM claimed
+  INSERT INTO webhook_attempts (delivery_id, epoch, number, started_at)
+  SELECT id, lease_epoch, attempt_no, clock_timestamp() FROM claimed
 )
-SELECT c.*, w.url, w.secret FROM claimed c JOIN webhooks w ON w.id = c.webhook_id ORDER BY c.id
+SELECT c.*, w.url, (SELECT s.sealed FROM webhook_secrets s WHERE s.webhook_id = w.id
+                     ORDER BY s.created_at DESC LIMIT 1) AS sealed
+  FROM claimed c JOIN webhooks w ON w.id = c.webhook_id ORDER BY c.id
 """
 
 
 def claim(connection: Connection, ids: Sequence[UUID]) -> list[Posting]:
     """Take the due ones of `ids`; what is missing is somebody else's or has been delivered."""
+    settings = current_settings()
     return [
-        Posting(r.id, r.lease_epoch, r.attempt_no, r.url, r.secret, encode("evt", r.event_id), r.payload.encode())
+        Posting(
+            r.id,
+            r.lease_epoch,
+            r.attempt_no,
+            r.url,
+            unseal(settings, bytes(r.sealed), f"webhook {r.webhook_id}").decode(),
+            encode("evt", r.event_id),
+            r.payload.encode(),
+        )
         for r in rows(connection, _CLAIM, list(ids), LEASE_SECONDS)
     ]
 

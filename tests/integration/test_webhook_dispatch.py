@@ -12,6 +12,7 @@ from common.config import current_settings
 from common.db.session import rows, transaction
 from common.domain.ids import new_id
 from common.domain.signatures import sign
+from common.sealing import seal
 from common.services import routing, webhooks
 from tests.builders import Account, a_message, an_account
 from workers.webhooks.sender import Sender
@@ -51,9 +52,14 @@ def receiver() -> Iterator[Receiver]:
 
 def subscribe(account: Account, port: int, types: list[str] | None = None) -> None:
     with transaction() as connection:
+        webhook_id = new_id()
         connection.exec_driver_sql(
-            "INSERT INTO webhooks (id, account_id, url, secret, event_types) VALUES (%s, %s, %s, %s, %s)",
-            (new_id(), account.id, f"http://127.0.0.1:{port}/hook", SECRET, types),
+            "INSERT INTO webhooks (id, account_id, url, event_types) VALUES (%s, %s, %s, %s)",
+            (webhook_id, account.id, f"http://127.0.0.1:{port}/hook", types),
+        )
+        connection.exec_driver_sql(
+            "INSERT INTO webhook_secrets (id, webhook_id, sealed) VALUES (%s, %s, %s)",
+            (new_id(), webhook_id, seal(current_settings(), SECRET.encode(), f"webhook {webhook_id}")),
         )
 
 

@@ -6,7 +6,7 @@ from common.db.models.attempt import Attempt
 from common.db.models.base import Base
 from common.db.models.dead_letter import DeadLetter
 from common.db.models.domain import Domain, DomainKey, Sender
-from common.db.models.event import Event
+from common.db.models.event import Event, EventStream
 from common.db.models.idempotency_key import IdempotencyKey
 from common.db.models.job import Job, JobPart
 from common.db.models.mailbox_message import MailboxMessage
@@ -17,7 +17,13 @@ from common.db.models.source_test import SourceTest
 from common.db.models.suppression import Suppression
 from common.db.models.template import Template, TemplateVersion
 from common.db.models.tls_result import TlsResult
-from common.db.models.webhook import Webhook, WebhookAttempt, WebhookDelivery
+from common.db.models.webhook import (
+    Webhook,
+    WebhookAttempt,
+    WebhookDelivery,
+    WebhookHealth,
+    WebhookSecret,
+)
 
 __all__ = [
     "Account",
@@ -28,6 +34,7 @@ __all__ = [
     "Domain",
     "DomainKey",
     "Event",
+    "EventStream",
     "IdempotencyKey",
     "Job",
     "JobPart",
@@ -45,4 +52,6 @@ __all__ = [
     "Webhook",
     "WebhookAttempt",
     "WebhookDelivery",
+    "WebhookHealth",
+    "WebhookSecret",
 ]

@@ -1,13 +1,15 @@
-"""A webhook (the subscription), its deliveries and their attempts. Columns only; never a query."""
+"""A webhook (the subscription), its secrets, health, deliveries and attempts. Columns only; never a query."""
 
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, SmallInteger, Text, text
+from sqlalchemy import REAL, ForeignKey, SmallInteger, Text, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
 from common.db.models.base import Base
+
+_NOW = text("now()")
 
 
 class Webhook(Base):
@@ -16,10 +18,55 @@ class Webhook(Base):
     account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))
     environment: Mapped[str] = mapped_column(server_default=text("'live'"))
     url: Mapped[str]
-    secret: Mapped[str]
     event_types: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
     state: Mapped[str] = mapped_column(server_default=text("'enabled'"))
-    created_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+    created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+    description: Mapped[str] = mapped_column(server_default=text("''"))
+    tags: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
+    domains: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
+    headers_sealed: Mapped[bytes | None]
+    ordering: Mapped[str] = mapped_column(server_default=text("'none'"))
+    max_in_flight: Mapped[int] = mapped_column(SmallInteger, server_default=text("10"))
+    requests_per_second: Mapped[float | None] = mapped_column(REAL)
+    max_attempts: Mapped[int] = mapped_column(SmallInteger, server_default=text("12"))
+    signing_key_sealed: Mapped[bytes | None]
+    public_key: Mapped[str | None]
+    disabled_reason: Mapped[str | None]
+    disabled_at: Mapped[datetime | None]
+    verified_at: Mapped[datetime | None]
+    updated_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+
+
+class WebhookSecret(Base):
+    __tablename__ = "webhook_secrets"
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    webhook_id: Mapped[UUID] = mapped_column(ForeignKey("webhooks.id", ondelete="CASCADE"))
+    sealed: Mapped[bytes]
+    created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+    expires_at: Mapped[datetime | None]
+
+
+class WebhookHealth(Base):
+    """Changed with every batch of attempts; apart from `webhooks`, which every event reads."""
+
+    __tablename__ = "webhook_health"
+    webhook_id: Mapped[UUID] = mapped_column(ForeignKey("webhooks.id", ondelete="CASCADE"), primary_key=True)
+    breaker: Mapped[str] = mapped_column(server_default=text("'closed'"))
+    open_until: Mapped[datetime | None]
+    opens: Mapped[int] = mapped_column(server_default=text("0"))
+    probes: Mapped[int] = mapped_column(server_default=text("0"))
+    window_started_at: Mapped[datetime | None]
+    window_attempts: Mapped[int] = mapped_column(server_default=text("0"))
+    window_failures: Mapped[int] = mapped_column(server_default=text("0"))
+    failing_since: Mapped[datetime | None]
+    failed_events: Mapped[int] = mapped_column(server_default=text("0"))
+    warned_at: Mapped[datetime | None]
+    last_success_at: Mapped[datetime | None]
+    last_failure_at: Mapped[datetime | None]
+    last_error: Mapped[str | None]
+    typical_ms: Mapped[int | None]
+    allowance: Mapped[int | None] = mapped_column(SmallInteger)
+    next_slot_at: Mapped[datetime | None]
 
 
 class WebhookDelivery(Base):
@@ -41,6 +88,8 @@ class WebhookDelivery(Base):
     lease_epoch: Mapped[int] = mapped_column(server_default=text("0"))
     created_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
+    replay_id: Mapped[UUID | None]
+    parked: Mapped[bool] = mapped_column(server_default=text("false"))
 
 
 class WebhookAttempt(Base):
@@ -52,3 +101,10 @@ class WebhookAttempt(Base):
     status: Mapped[int | None] = mapped_column(SmallInteger)
     error: Mapped[str | None]
     response: Mapped[str | None]
+    number: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
+    ip: Mapped[str | None]
+    dns_ms: Mapped[float | None] = mapped_column(REAL)
+    connect_ms: Mapped[float | None] = mapped_column(REAL)
+    tls_ms: Mapped[float | None] = mapped_column(REAL)
+    first_byte_ms: Mapped[float | None] = mapped_column(REAL)
+    total_ms: Mapped[float | None] = mapped_column(REAL)
