@@ -17,13 +17,16 @@ from common.services import keys
 
 View = TypeVar("View", bound=Callable[..., Any])
 
+ANY = "any"
+"""In place of a scope: whoever has a valid key may call it."""
+
 
 def scope(name: str, *, idempotent: bool | None = None, policy: str = "read") -> Callable[[View], View]:
     """Only keys with this scope, counted against `policy`.
 
     `idempotent` says of a mutating route whether it honours Idempotency-Key; reads leave it None.
     """
-    if name not in SCOPES:
+    if name not in (ANY, *SCOPES):
         raise ValueError(f"{name} is not a scope: add it to common/domain/principals.py")
 
     def decorate(view: View) -> View:
@@ -72,7 +75,7 @@ def caller_ip() -> str:
 def _check(principal: Principal, name: str) -> None:
     if principal.cidrs is not None and not _is_inside(caller_ip(), principal.cidrs):
         raise Forbidden("This key may not be used from your address.", code="ip_not_allowed")
-    if not principal.may(name):
+    if name != ANY and not principal.may(name):
         raise Forbidden(f"This key lacks the scope {name}.", code="insufficient_scope")
     if principal.paused and name == "messages:send":
         raise Forbidden("Sending is paused for this account.", code="account_paused")

@@ -133,6 +133,27 @@ PROBLEMS = _table(
         "Use one of the key's templates, or another key.",
     ),
     Problem(
+        "stream_not_allowed",
+        403,
+        _NOT_ALLOWED,
+        "The key may send only in certain streams, and the message names another, or none where several are allowed.",
+        "Name one of the key's streams in `stream`, or use another key.",
+    ),
+    Problem(
+        "tag_not_allowed",
+        403,
+        _NOT_ALLOWED,
+        "The key may send only with certain tags, and the message carries another.",
+        "Leave the tag out, or use another key.",
+    ),
+    Problem(
+        "cannot_grant",
+        403,
+        _NOT_ALLOWED,
+        "A key cannot make, change or rotate one that reaches further than itself: scopes, environment, restrictions.",
+        "`errors` names what is too wide. Narrow it, or use a key that has it.",
+    ),
+    Problem(
         "ip_not_allowed",
         403,
         _NOT_ALLOWED,

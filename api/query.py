@@ -19,6 +19,9 @@ DEFAULT_LIMIT = 25
 MAX_LIMIT = 100
 
 IDS = {
+    "key_id": ("key", "API key"),
+    "account_id": ("acc", "account"),
+    "job_id": ("job", "job"),
     "message_id": ("msg", "message"),
     "webhook_id": ("whk", "webhook"),
     "mail_id": ("mbx", "mail"),

@@ -24,7 +24,10 @@ SCOPES = (
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """An authenticated key. `None` in a restriction means unrestricted; `admin` includes every scope."""
+    """An authenticated key. `None` in a restriction means unrestricted; `admin` includes every scope.
+
+    `requests_per_minute` is the account's limit, `key_requests_per_minute` the key's own inside it.
+    """
 
     key_id: UUID
     account_id: UUID
@@ -38,6 +41,9 @@ class Principal:
     require_idempotency: bool
     paused: bool
     expires_at: datetime | None
+    streams: frozenset[str] | None = None
+    tags: frozenset[str] | None = None
+    key_requests_per_minute: int | None = None
 
     def may(self, scope: str) -> bool:
         return scope in self.scopes or "admin" in self.scopes

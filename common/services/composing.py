@@ -20,6 +20,7 @@ from common.domain.addresses import Address, AddressError, parse_address, split_
 from common.domain.errors import FieldError, Forbidden, InvalidFields
 from common.domain.ids import encode, new_id
 from common.domain.principals import Principal
+from common.domain.restrictions import check_restrictions
 from common.domain.templates import RenderError, Template, render
 from common.services import domains, templates
 
@@ -79,6 +80,7 @@ def compose(
     Raises InvalidFields with every wrong field, or Forbidden. See requirements S6 to S9.
     """
     errors: list[FieldError] = []
+    stream = check_restrictions(principal, fields)
     template = _find_template(principal, fields, errors)
     sender, sender_address = _find_sender(principal, fields, template, errors)
     subject = _prove_rendering(fields, template, errors)
@@ -86,7 +88,7 @@ def compose(
     if errors:
         raise InvalidFields(errors)
     _check_sender(settings, principal, sender_address)
-    return _draft(
+    draft = _draft(
         settings,
         principal,
         fields,
@@ -99,14 +101,14 @@ def compose(
         request_id,
         now,
     )
+    draft.row["stream"] = stream  # what the key adds is no part of the request's fingerprint
+    return draft
 
 
 def _find_template(principal: Principal, fields: dict[str, Any], errors: list[FieldError]) -> Template | None:
     slug = fields.get("template")
     if slug is None:
         return None
-    if principal.templates is not None and slug not in principal.templates:
-        raise Forbidden(f"This key may not use template {slug}.", code="template_not_allowed")
     template = _load_template(principal.account_id, slug)
     if template is None:
         errors.append(FieldError("template", "template_not_found", f"no published template is called {slug[:80]}"))
@@ -248,7 +250,7 @@ def _draft(
         "key_id": principal.key_id,
         "request_id": request_id,
         "idempotency_key": idempotency_key,
-        "stream": fields.get("stream"),
+        "stream": None,
         "topic": fields.get("topic"),
     }
     public: dict[str, Any] = {

@@ -1,6 +1,7 @@
-"""API keys: make, prove, revoke. A secret is seen once and kept only as HMAC-SHA-256 with a pepper.
+"""API keys: what they look like, and proving one. A secret is seen once and kept only as HMAC-SHA-256 with a pepper.
 
-Never here: HTTP. What a key may do is `domain/principals.py`.
+Never here: HTTP, or making and changing them for a caller (services/issuing.py). What a key may do is
+`domain/principals.py`.
 """
 
 import hmac
@@ -19,7 +20,7 @@ from sqlalchemy import Connection
 
 from common import clock
 from common.config import Settings, current_settings
-from common.db.session import rows, run, transaction
+from common.db.session import as_json, rows, run, transaction
 from common.domain.errors import FieldError, InvalidFields, Unauthenticated
 from common.domain.ids import new_id
 from common.domain.principals import SCOPES, Principal
@@ -32,9 +33,10 @@ _TOKEN = re.compile(r"sk_(live|test)_sdx_([0-9A-Za-z]{8})([0-9A-Za-z]{40})([0-9A
 _NOBODY = bytes(32)
 
 _FIND = """
-SELECT k.id, k.account_id, k.environment, k.secret_hash, k.scopes, k.sender_domains, k.templates, k.cidrs,
+SELECT k.id, k.account_id, k.environment, k.secret_hash, k.previous_hash, k.previous_until, k.scopes,
+       k.sender_domains, k.templates, k.streams, k.tags, k.cidrs,
        coalesce(k.default_sender, a.default_sender) AS default_sender,
-       coalesce(k.requests_per_minute, a.requests_per_minute) AS requests_per_minute,
+       a.requests_per_minute, k.requests_per_minute AS key_requests_per_minute,
        k.require_idempotency, a.paused_at IS NOT NULL AS paused, k.expires_at
   FROM api_keys k JOIN accounts a ON a.id = k.account_id
  WHERE k.kid = %s AND k.revoked_at IS NULL
@@ -51,9 +53,23 @@ class NewKey:
 
 
 @dataclass(frozen=True, slots=True)
+class _Secrets:
+    """What proves a key: its secret, and until `previous_until` the one before a rotation."""
+
+    current: bytes = _NOBODY
+    previous: bytes = _NOBODY
+    previous_until: datetime | None = None
+
+    def prove(self, given: bytes) -> bool:
+        """Both are always compared, so that the time tells nothing."""
+        first, second = hmac.compare_digest(self.current, given), hmac.compare_digest(self.previous, given)
+        return first or (second and self.previous_until is not None and self.previous_until > clock.now())
+
+
+@dataclass(frozen=True, slots=True)
 class _Known:
     until: float
-    secret_hash: bytes
+    secrets: _Secrets
     principal: Principal
 
 
@@ -98,6 +114,8 @@ def looks_like_key(token: str) -> bool:
 def authenticate(token: str, ip: str) -> Principal:
     """The principal of `token`, from this process's memory (5 s) or from the database.
 
+    What the memory cannot prove costs one read, one HMAC and one comparison, whether the key is unknown,
+    its secret wrong or just rotated elsewhere: the time an answer takes tells nobody which keys exist.
     Raises Unauthenticated (invalid_api_key, expired_api_key).
     """
     found = _TOKEN.match(token)
@@ -105,11 +123,10 @@ def authenticate(token: str, ip: str) -> Principal:
         raise Unauthenticated("This is not a Sendarix API key: check that it was copied whole.")
     kid, given = found[2], _hash(found[3])
     known = _cache.get(kid)
-    if known is None or known.until <= clock.monotonic():
-        known = _look_up(kid)
-    if not hmac.compare_digest(known.secret_hash if known else _NOBODY, given) or known is None:
-        raise Unauthenticated("The API key is unknown or revoked.")
-    principal = known.principal
+    if known is not None and known.until > clock.monotonic() and known.secrets.prove(given):
+        principal = known.principal
+    else:
+        principal = _look_up(kid, given)
     if principal.environment != found[1]:
         raise Unauthenticated("The API key is unknown or revoked.")
     if principal.expires_at is not None and principal.expires_at <= clock.now():
@@ -118,18 +135,25 @@ def authenticate(token: str, ip: str) -> Principal:
     return principal
 
 
-def _look_up(kid: str) -> _Known | None:
+def _look_up(kid: str, given: bytes) -> Principal:
+    asked = clock.monotonic()  # before the read: a revocation counts from its commit
     with transaction() as connection:
         found = rows(connection, _FIND, kid)
+    secrets = _secrets(found[0]) if found else _Secrets()
+    if not secrets.prove(given):
+        raise Unauthenticated("The API key is unknown or revoked.")
+    principal = _principal(found[0])
     with _cache_lock:
         _cache.pop(kid, None)
-        if not found:
-            return None
         while len(_cache) >= CACHE_SIZE:
             _cache.pop(next(iter(_cache)))
-        known = _Known(clock.monotonic() + CACHE_SECONDS, bytes(found[0].secret_hash), _principal(found[0]))
-        _cache[kid] = known
-    return known
+        _cache[kid] = _Known(asked + CACHE_SECONDS, secrets, principal)
+    return principal
+
+
+def _secrets(row: Any) -> _Secrets:
+    previous = _NOBODY if row.previous_hash is None else bytes(row.previous_hash)
+    return _Secrets(bytes(row.secret_hash), previous, row.previous_until)
 
 
 def _principal(row: Any) -> Principal:
@@ -141,6 +165,9 @@ def _principal(row: Any) -> Principal:
         scopes=frozenset(row.scopes),
         sender_domains=None if row.sender_domains is None else frozenset(row.sender_domains),
         templates=None if row.templates is None else frozenset(row.templates),
+        streams=None if row.streams is None else frozenset(row.streams),
+        tags=None if row.tags is None else frozenset(row.tags),
+        key_requests_per_minute=row.key_requests_per_minute,
         cidrs=None if row.cidrs is None else tuple(row.cidrs),
         default_sender=row.default_sender,
         requests_per_minute=current_settings().rate_limit_per_minute if limit is None else limit,
@@ -171,23 +198,35 @@ def create(
     unknown = sorted(set(scopes) - set(SCOPES))
     if unknown:
         raise InvalidFields([FieldError("scopes", "not_in_enum", f"has no scope {each}") for each in unknown])
-    kid, secret, key_id = _random(8), _random(40), new_id()
-    body = f"sk_{environment}_sdx_{kid}{secret}"
+    (kid, token, secret_hash), key_id = draw(environment), new_id()
     run(
         connection,
         "INSERT INTO api_keys (id, account_id, kid, secret_hash, name, environment, scopes, default_sender,"
         " requests_per_minute, expires_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
-        key_id, account_id, kid, _hash(secret), name, environment, list(scopes), default_sender,
+        key_id, account_id, kid, secret_hash, name, environment, list(scopes), default_sender,
         requests_per_minute, expires_at,
     )  # fmt: skip
-    return NewKey(key_id, kid, body + _checksum(body))
+    return NewKey(key_id, kid, token)
+
+
+def draw(environment: str, kid: str | None = None) -> tuple[str, str, bytes]:
+    """A new token with its public part (a new one unless given) and what is stored of it."""
+    kid, secret = kid or _random(8), _random(40)
+    body = f"sk_{environment}_sdx_{kid}{secret}"
+    return kid, body + _checksum(body), _hash(secret)
 
 
 def revoke(connection: Connection, kid: str, *, now: datetime) -> bool:
     """Revoke the key with this public part; in force everywhere within 5 s. False when it was not alive."""
     touched = run(connection, "UPDATE api_keys SET revoked_at = %s WHERE kid = %s AND revoked_at IS NULL", now, kid)
-    _cache.pop(kid, None)
+    forget_one(kid)
     return touched > 0
+
+
+def forget_one(kid: str) -> None:
+    """Drop one key from this process's memory, after it was changed here."""
+    with _cache_lock:
+        _cache.pop(kid, None)
 
 
 def is_alive(connection: Connection, token: str) -> bool:
@@ -196,20 +235,19 @@ def is_alive(connection: Connection, token: str) -> bool:
     if found is None:
         return False
     known = rows(connection, _FIND, found[2])
-    return bool(known) and hmac.compare_digest(bytes(known[0].secret_hash), _hash(found[3]))
+    return bool(known) and _secrets(known[0]).prove(_hash(found[3]))
 
 
 def note_usage(now: datetime) -> None:
     """Write when and from where keys were last used; called once a minute, off the request path."""
-    used = [(_used.pop(key_id), key_id) for key_id in list(_used)]
+    used = [{"id": key_id, "ip": _used.pop(key_id)} for key_id in list(_used)]
     if not used:
         return
     with transaction() as connection:
-        for ip, key_id in used:
-            run(
-                connection,
-                "UPDATE api_keys SET last_used_at = %s, last_used_ip = %s WHERE id = %s",
-                now,
-                ip,
-                key_id,
-            )
+        run(
+            connection,
+            "UPDATE api_keys k SET last_used_at = greatest(k.last_used_at, %s), last_used_ip = x.ip"
+            " FROM json_to_recordset(%s) AS x(id uuid, ip text) WHERE k.id = x.id",
+            now,
+            as_json(used),
+        )
