@@ -64,6 +64,11 @@ class Channel:
         self._sock, self.encrypted, self._limits = wrapped, True, {}
         return wrapped
 
+    @property
+    def secured(self) -> ssl.SSLSocket | None:
+        """The TLS socket, once encrypted."""
+        return self._sock if isinstance(self._sock, ssl.SSLSocket) else None
+
     def close(self) -> None:
         self._sock.close()
 

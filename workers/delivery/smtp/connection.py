@@ -8,7 +8,7 @@ from common.clock import monotonic
 from common.domain.outcomes import Outcome
 from workers.delivery.smtp.acts import Hear, Lost, Machine, Result, Say
 from workers.delivery.smtp.channel import Channel, described, open_channel
-from workers.delivery.smtp.encryption import Failed, encrypt
+from workers.delivery.smtp.encryption import Failed, encrypt, keep_ticket
 from workers.delivery.smtp.mails import Deadlines, Mail
 from workers.delivery.smtp.opening import Refused, open_session
 from workers.delivery.smtp.session import ConnectFailed, Session
@@ -101,6 +101,7 @@ class Connection:
                 self._channel.write(b"QUIT\r\n", 1.0)
             except Lost:
                 pass
+        keep_ticket(self._channel, self.session.target)
         self._channel.close()
 
     def _end(self) -> None:

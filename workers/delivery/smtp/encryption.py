@@ -51,10 +51,9 @@ def encrypt(channel: Channel, target: Target, seconds: float) -> Agreed:
     """Encrypt as the target demands. Raises Failed."""
     wanted = target.wanted
     verified = wanted.level in ("required", "implicit")
-    key = (*target.reuse_key, verified)
     try:
         context = context_for(verified)
-        sock = channel.encrypt(context, target.host, _tickets.get(key, context), seconds)
+        sock = channel.encrypt(context, target.host, _tickets.get(_key(target), context), seconds)
     except ssl.SSLCertVerificationError as error:
         raise Failed(f"the certificate of {target.host}: {error.verify_message}", _kind_of(error)) from error
     except OSError as error:
@@ -64,7 +63,6 @@ def encrypt(channel: Channel, target: Target, seconds: float) -> Agreed:
         if problem is not None:
             raise Failed(problem, "validation-failure")
         verified = True
-    _tickets.keep(key, context, sock)
     return Agreed(sock.version() or "TLS", verified, _reason(wanted, verified))
 
 
@@ -86,29 +84,35 @@ def _chain_of(sock: ssl.SSLSocket) -> list[bytes]:
 
 
 class _Tickets:
-    """TLS sessions to resume, by what was demanded of whom. A TLS 1.3 ticket arrives behind the handshake, so
-    the socket of the last connection is asked when the next one is opened."""
+    """TLS sessions to resume, by what was demanded of whom."""
 
     def __init__(self) -> None:
-        self._sockets: OrderedDict[object, tuple[ssl.SSLContext, ssl.SSLSession | None, ssl.SSLSocket]] = OrderedDict()
+        self._sessions: OrderedDict[object, tuple[ssl.SSLContext, ssl.SSLSession]] = OrderedDict()
         self._lock = threading.Lock()
 
     def get(self, key: object, context: ssl.SSLContext) -> ssl.SSLSession | None:
         with self._lock:
-            found = self._sockets.get(key)
-        if found is None or found[0] is not context:
-            return None
-        try:
-            return found[2].session or found[1]
-        except ValueError:
-            return found[1]
+            found = self._sessions.get(key)
+        return found[1] if found is not None and found[0] is context else None
 
-    def keep(self, key: object, context: ssl.SSLContext, sock: ssl.SSLSocket) -> None:
+    def keep(self, key: object, context: ssl.SSLContext, session: ssl.SSLSession) -> None:
         with self._lock:
-            self._sockets[key] = (context, sock.session, sock)
-            self._sockets.move_to_end(key)
-            while len(self._sockets) > MOST_SESSIONS:
-                self._sockets.popitem(last=False)
+            self._sessions[key] = (context, session)
+            self._sessions.move_to_end(key)
+            while len(self._sessions) > MOST_SESSIONS:
+                self._sessions.popitem(last=False)
 
 
 _tickets = _Tickets()
+
+
+def keep_ticket(channel: Channel, target: Target) -> None:
+    """Remember the session of a channel that is about to be closed: a TLS 1.3 ticket arrives behind the
+    handshake."""
+    sock = channel.secured
+    if sock is not None and sock.session is not None and sock.session.has_ticket:
+        _tickets.keep(_key(target), sock.context, sock.session)
+
+
+def _key(target: Target) -> object:
+    return target.host, target.reuse_key
