@@ -16,7 +16,7 @@ View = TypeVar("View", bound=Callable[..., Any])
 class Parameter:
     """One parameter: its name, a sentence, and what it takes as JSON Schema of one value.
 
-    `id_of` is the prefix of the ids that a variable of the path takes.
+    `id_of` is the prefix of the ids that a variable of the path takes. `keyed` makes it a family: `name[key]=value`.
     """
 
     name: str
@@ -25,6 +25,7 @@ class Parameter:
     repeatable: bool = False
     required: bool = False
     id_of: str = ""
+    keyed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

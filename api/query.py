@@ -74,13 +74,33 @@ def only(*known: Parameter) -> None:
     if not request.query_string:
         return
     repeatable = {each.name: each.repeatable for each in known}
+    keyed = tuple(f"{each.name}[" for each in known if each.keyed)
     for name, values in request.args.lists():
+        if keyed and name.startswith(keyed) and name.endswith("]"):
+            repeatable.setdefault(name, False)
         if name not in repeatable:
             raise refuse(name, "unknown_field", f"is unknown here; known are {', '.join(repeatable) or 'none'}")
         if len(values) > 1 and not repeatable[name]:
             raise refuse(name, "duplicate", "is given twice")
         if any("\x00" in value for value in values):
             raise refuse(name, "invalid_format", "contains a NUL character")
+
+
+def pairs(name: str, most: int = 10) -> dict[str, str]:
+    """The values of `name[key]=value`, by key. At most `most` of them."""
+    found = {each[len(name) + 1 : -1]: value for each, value in request.args.items() if each.startswith(f"{name}[")}
+    if len(found) > most:
+        raise refuse(name, "too_many", f"has more than {most} keys")
+    return found
+
+
+def message_id(name: str) -> UUID | None:
+    """The id of a message."""
+    text = request.args.get(name)
+    found = None if text is None else decode("msg", text)
+    if text is not None and found is None:
+        raise refuse(name, "invalid_format", "must be the id of a message (msg_…)")
+    return found
 
 
 def limit() -> int:

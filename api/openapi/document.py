@@ -142,6 +142,9 @@ def _parameter(told: Parameter, where: str) -> dict[str, Any]:
     parameter: dict[str, Any] = {"name": told.name, "in": where, "description": told.sentence, "schema": schema}
     if told.required:
         parameter["required"] = True
+    if told.keyed:
+        family = {"type": "object", "additionalProperties": schema}
+        parameter |= {"schema": family, "style": "deepObject", "explode": True}
     if told.repeatable:
         parameter |= {"schema": {"type": "array", "items": schema}, "style": "form", "explode": True}
     return parameter

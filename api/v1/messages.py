@@ -1,36 +1,50 @@
-"""Messages: send, list, read, follow, cancel."""
+"""Messages: send, list, read, follow, move, take back, send again."""
 
 from typing import Any
 
-from flask import Blueprint, Response, g
+from flask import Blueprint, Response, current_app, g, request
 
 from api import paging, query
 from api.answers import json_answer
 from api.auth import scope
 from api.body import read_object
-from api.contract import contract
+from api.contract import Parameter, contract
 from api.idempotency import take_key
 from api.v1.schemas.fields import load
-from api.v1.schemas.messages import MESSAGE_IN, MessageIn
-from api.v1.schemas.messages_out import AcceptedOut, EventOut, MessageOut
+from api.v1.schemas.messages import MESSAGE_IN, RESCHEDULE_IN, MessageIn, RescheduleIn
+from api.v1.schemas.messages_out import AcceptedOut, AttemptOut, ContentOut, CountOut, EventOut, MessageOut
 from api.v1.schemas.out import page_of
+from common.db.keyset import Turn
 from common.db.session import transaction
-from common.domain.errors import DomainError
+from common.domain.errors import DomainError, FieldError, InvalidFields, InvalidRequest
+from common.domain.ids import decode
 from common.domain.lifecycle import STATUSES
-from common.services import messages
-from common.services.accepting import accept
+from common.domain.tiers import NUMBERS, TIERS
+from common.services import listing, messages, resending, tickets
+from common.services.accepting import Answer, accept, accept_draft
 
 blueprint = Blueprint("messages", __name__, url_prefix="/v1/messages")
 
-LISTED = (
+_ID = {"type": "string", "pattern": "^msg_[0-7][0-9a-hjkmnp-tv-z]{25}$"}
+FILTERS = (
     query.choices_parameter("status", "Only messages with this status.", STATUSES),
+    query.choices_parameter("priority", "Only messages of this tier.", TIERS),
     query.address_parameter("recipient", "Only messages to this address."),
     query.moment_parameter("created_after", "Only messages accepted at this time or later."),
     query.moment_parameter("created_before", "Only messages accepted before this time."),
     query.text_parameter("tag", "Only messages with this tag."),
     query.text_parameter("template", "Only messages of this template."),
+    query.text_parameter("stream", "Only messages of this stream."),
     query.text_parameter("idempotency_key", "Only the message that was sent with this key."),
-    *query.PAGED,
+    query.text_parameter("batch_id", "Only messages of this batch."),
+    query.text_parameter("q", "Only messages whose recipient, subject, tag, id or server's reply holds this."),
+    Parameter("metadata", "Only messages with this value under this key.", {"type": "string"}, keyed=True),
+)
+_AFTER = Parameter("after", "Go on with what is older than this message.", _ID)
+_BEFORE = Parameter("before", "Go back to what is newer than this message.", _ID)
+LISTED = (*FILTERS, _AFTER, _BEFORE, *query.PAGED)
+_ESTIMATE = Parameter(
+    "estimate", "Beyond 10,000, the database's estimate instead of a slow count.", {"type": "string", "enum": ["true"]}
 )
 
 
@@ -45,7 +59,10 @@ def send_message() -> Response:
     """Accept one message. 202 means durably queued, never delivered."""
     fields = load(MESSAGE_IN, read_object())
     key = take_key(g.principal, fields)
-    answer = accept(g.principal, fields, idempotency_key=key, request_id=g.request_id)
+    return _accepted(accept(g.principal, fields, idempotency_key=key, request_id=g.request_id))
+
+
+def _accepted(answer: Answer) -> Response:
     response = Response(answer.body, answer.status, mimetype="application/json")
     if answer.replayed:
         response.headers["Idempotent-Replayed"] = "true"
@@ -58,31 +75,80 @@ def send_message() -> Response:
 def list_messages() -> Response:
     """Messages of this key's environment, newest first, filtered and paged."""
     query.only(*LISTED)
-    filters: dict[str, Any] = {
-        "statuses": query.choices("status", STATUSES),
-        "recipient": query.address_key("recipient"),
-        "created_after": query.moment("created_after"),
-        "created_before": query.moment("created_before"),
-        "tag": query.text("tag"),
-        "template": query.text("template"),
-        "idempotency_key": query.text("idempotency_key"),
-    }
-    mark = paging.filter_hash(g.principal.account_id, filters)
-    before, limit = query.cursor(mark), query.limit()
+    filters = _filters()
+    mark = paging.filter_hash(g.principal.account_id, _mark(filters))
     with transaction() as connection:
-        data, more, position = messages.find(connection, g.principal, limit=limit, before=before, **filters)
-    return paging.page(data, more, position, mark)
+        turn = query.turn(mark) or _turn_of_id(connection)
+        found = listing.find(connection, g.principal, filters, limit=query.limit(), turn=turn)
+    return paging.turning_page(found, mark)
+
+
+def _filters() -> listing.Filters:
+    return listing.Filters(
+        statuses=tuple(query.choices("status", STATUSES)),
+        tiers=tuple(NUMBERS[each] for each in query.choices("priority", TIERS)),
+        recipient=query.address_key("recipient"),
+        created_after=query.moment("created_after"),
+        created_before=query.moment("created_before"),
+        tag=query.text("tag"),
+        template=query.text("template"),
+        stream=query.text("stream"),
+        idempotency_key=query.text("idempotency_key"),
+        batch_id=_batch(),
+        metadata=query.pairs("metadata"),
+        words=query.text("q"),
+    )
+
+
+def _batch() -> Any:
+    text = query.text("batch_id")
+    found = None if text is None else decode("bat", text)
+    if text is not None and found is None:
+        raise query.refuse("batch_id", "invalid_format", "must be the id of a batch (bat_…)")
+    return found
+
+
+def _mark(filters: listing.Filters) -> dict[str, Any]:
+    return {name: getattr(filters, name) for name in listing.Filters.__dataclass_fields__}
+
+
+def _turn_of_id(connection: Any) -> Turn | None:
+    older, newer = query.message_id("after"), query.message_id("before")
+    if older is not None and newer is not None:
+        raise query.refuse("before", "conflict", "cannot stand beside after")
+    which = older or newer
+    if which is None:
+        return None
+    return Turn(listing.position_of(connection, g.principal, which), back=newer is not None)
+
+
+@blueprint.get("/count")
+@scope("messages:read")
+@contract(answers={200: CountOut}, query=(*FILTERS, _ESTIMATE))
+def count_messages() -> Response:
+    """How many messages match. A list has no total, because it would cost more than the list."""
+    query.only(*FILTERS, _ESTIMATE)
+    estimate = bool(query.choices("estimate", ("true",)))
+    with transaction() as connection:
+        count, estimated = listing.count(connection, g.principal, _filters(), estimate=estimate)
+    return json_answer({"count": count, "estimated": estimated})
 
 
 @blueprint.get("/<message_id>")
 @scope("messages:read")
 @contract(answers={200: MessageOut})
 def read_message(message_id: str) -> Response:
-    """The current state of one message."""
+    """The current state of one message. Its ETag serves If-Match."""
     query.only()
     which = query.path_id("msg", message_id)
     with transaction() as connection:
-        return json_answer(messages.get(connection, g.principal, which))
+        return _tagged(messages.get(connection, g.principal, which))
+
+
+def _tagged(message: dict[str, Any]) -> Response:
+    response = json_answer(message)
+    response.headers["ETag"] = f'"{message["last_event"]["seq"]}"'
+    return response
 
 
 @blueprint.get("/<message_id>/events")
@@ -97,6 +163,90 @@ def list_message_events(message_id: str) -> Response:
     return json_answer({"data": events, "has_more": False, "next_cursor": None, "prev_cursor": None})
 
 
+@blueprint.get("/<message_id>/attempts")
+@scope("messages:read")
+@contract(answers={200: page_of(AttemptOut)})
+def list_message_attempts(message_id: str) -> Response:
+    """Every try at a server, oldest first, each with its conversation line by line."""
+    query.only()
+    which = query.path_id("msg", message_id)
+    with transaction() as connection:
+        attempts = messages.attempts(connection, g.principal, which)
+    return json_answer({"data": attempts, "has_more": False, "next_cursor": None, "prev_cursor": None})
+
+
+@blueprint.get("/<message_id>/content")
+@scope("messages:read")
+@contract(answers={200: ContentOut}, errors=("content_purged",))
+def read_message_content(message_id: str) -> Response:
+    """What the recipient reads. 410 when it was removed."""
+    query.only()
+    which = query.path_id("msg", message_id)
+    with transaction() as connection:
+        return json_answer(messages.content(connection, g.principal, which))
+
+
+@blueprint.patch("/<message_id>")
+@scope("messages:send", policy="send", idempotent=False)
+@contract(takes=RescheduleIn, answers={200: MessageOut}, errors=("conflict",))
+def reschedule_message(message_id: str) -> Response:
+    """Send it at another time, or with `scheduled_time: null` now. 409 when it is on its way already.
+
+    With `If-Match` only if nothing has happened to the message since it was read.
+    """
+    query.only()
+    which = query.path_id("msg", message_id)
+    body = read_object()
+    fields = load(RESCHEDULE_IN, body)
+    if "scheduled_time" not in body:
+        raise InvalidFields([FieldError("scheduled_time", "required", "is required: a time, or null to send now")])
+    settings = current_app.extensions["settings"]
+    later = messages.time_ahead(settings, fields.get("scheduled_time"))
+    with transaction() as connection:
+        found, applied = messages.reschedule(
+            connection, settings, g.principal, which, scheduled_time=later, expected_seq=_expected()
+        )
+    tickets.leave_moved(applied)
+    return _tagged(found)
+
+
+def _expected() -> int | None:
+    text = request.headers.get("If-Match")
+    if text is None or text.strip() == "*":
+        return None
+    bare = text.strip().removeprefix("W/").strip('"')
+    if not (bare.isascii() and bare.isdigit() and len(bare) <= 9):
+        error = FieldError("If-Match", "invalid_format", "must be the ETag of the message", "header")
+        raise InvalidRequest("If-Match is not an ETag of this message.", code="invalid_parameter", errors=[error])
+    return int(bare)
+
+
+@blueprint.post("/<message_id>/resend")
+@scope("messages:send", policy="send", idempotent=True)
+@contract(
+    answers={202: AcceptedOut},
+    errors=(
+        "content_purged",
+        "domain_not_allowed",
+        "sender_not_verified",
+        "template_not_allowed",
+        "stream_not_allowed",
+        "tag_not_allowed",
+        "account_paused",
+    ),
+)
+def resend_message(message_id: str) -> Response:
+    """Send the same content to the same recipient once more, as a new message that names this one."""
+    query.only()
+    which = query.path_id("msg", message_id)
+    key = take_key(g.principal, {})
+    with transaction() as connection:
+        made = resending.copy(connection, g.principal, [which], request_id=g.request_id, idempotency_key=key)[0]
+    if isinstance(made, DomainError):
+        raise made
+    return _accepted(accept_draft(made, request_id=g.request_id))
+
+
 @blueprint.delete("/<message_id>")
 @scope("messages:cancel", idempotent=False)
 @contract(answers={200: MessageOut}, errors=("not_cancellable",))
@@ -105,7 +255,8 @@ def cancel_message(message_id: str) -> Response:
     query.only()
     which = query.path_id("msg", message_id)
     with transaction() as connection:
-        found = messages.cancel(connection, g.principal, [which])[0]
+        (found,), applied = messages.cancel(connection, g.principal, [which])
+    tickets.leave_webhooks(applied)
     if isinstance(found, DomainError):
         raise found
     return json_answer(found)

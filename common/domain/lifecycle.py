@@ -53,7 +53,8 @@ TRANSITIONS: dict[str, Transition] = {
     "fail": Transition("T12", _SENDABLE, "failed", "message.failed", True, "delivery, sweeper"),
     "bounce_late": Transition("T14", ("delivered",), "bounced", "message.bounced", False, "inbound"),
     "complain": Transition("T15", ("delivered",), "complained", "message.complained", False, "inbound"),
-    "reschedule": Transition("T16", ("scheduled", "queued"), "queued", "message.queued", False, "caller"),
+    "reschedule": Transition("T16", ("scheduled", "queued"), "scheduled", "message.queued", False, "caller"),
+    "reschedule_now": Transition("T16n", ("scheduled", "queued"), "queued", "message.queued", False, "caller"),
 }
 
 

@@ -72,7 +72,7 @@ WITH x AS MATERIALIZED (
     sender jsonb, subject text, html text, text text, template_id uuid, template_slug text,
     template_version integer, template_data jsonb, locale text, cc jsonb, bcc jsonb, reply_to jsonb,
     headers jsonb, attachments jsonb, metadata jsonb, tags text[], sensitive boolean, key_id uuid, batch_id uuid,
-    request_id text, stream text, topic text, idempotency_key text, route text, fingerprint text,
+    original_id uuid, request_id text, stream text, topic text, idempotency_key text, route text, fingerprint text,
     answer_status integer, answer text)
 ), keyed AS (
   INSERT INTO idempotency_keys AS k (account_id, environment, route, key, fingerprint, message_id, request_id,
@@ -100,10 +100,10 @@ WITH x AS MATERIALIZED (
 ), filled AS (
   INSERT INTO message_contents (message_id, sender, recipient_name, subject, html, text, template_id,
     template_slug, template_version, template_data, locale, cc, bcc, reply_to, headers, attachments, metadata,
-    tags, idempotency_key, key_id, request_id, sensitive, batch_id)
+    tags, idempotency_key, key_id, request_id, sensitive, batch_id, original_id)
   SELECT id, sender, recipient_name, subject, html, text, template_id, template_slug, template_version,
          template_data, locale, cc, bcc, reply_to, headers, attachments, metadata, tags, idempotency_key,
-         key_id, request_id, sensitive, batch_id FROM fresh
+         key_id, request_id, sensitive, batch_id, original_id FROM fresh
 ), told AS (
   INSERT INTO events (id, message_id, account_id, environment, seq, type, timestamp, data)
   SELECT event_id, id, account_id, environment, 1, 'message.queued', created_at,
@@ -154,6 +154,11 @@ def _accept_forgetfully(
 
 
 _forgettable: dict[str, Answer] = {}
+
+
+def accept_draft(draft: Draft, *, request_id: str) -> Answer:
+    """Write a message that is composed already; otherwise as `accept`."""
+    return _accept(current_settings(), draft, request_id)
 
 
 def _accept(settings: Settings, draft: Draft, request_id: str) -> Answer:

@@ -87,7 +87,7 @@ def compose(
     starts, expires = _find_times(settings, fields, now, errors)
     if errors:
         raise InvalidFields(errors)
-    _check_sender(settings, principal, sender_address)
+    check_sender(settings, principal, sender_address)
     draft = _draft(
         settings,
         principal,
@@ -136,7 +136,7 @@ def _find_sender(
     return {"email": address.email, "name": given.get("name")}, address
 
 
-def _check_sender(settings: Settings, principal: Principal, address: Address | None) -> None:
+def check_sender(settings: Settings, principal: Principal, address: Address | None) -> None:
     if address is None:
         return
     allowed = principal.sender_domains
@@ -178,20 +178,25 @@ def _prove_rendering(fields: dict[str, Any], template: Template | None, errors: 
 def _find_times(
     settings: Settings, fields: dict[str, Any], now: datetime, errors: list[FieldError]
 ) -> tuple[datetime | None, datetime | None]:
-    scheduled: datetime | None = fields.get("scheduled_time")
-    if scheduled is not None:
-        if scheduled < now - PAST_TOLERANCE:
-            errors.append(FieldError("scheduled_time", "in_past", "lies in the past: leave it out to send now"))
-        if scheduled > now + timedelta(days=settings.schedule_horizon_days):
-            days = settings.schedule_horizon_days
-            errors.append(FieldError("scheduled_time", "too_far", f"is more than {days} days ahead"))
-        scheduled = scheduled if scheduled > now else None
+    scheduled = future(settings, fields.get("scheduled_time"), now, errors)
     expires: datetime | None = fields.get("expires_at")
     if fields.get("ttl") is not None:
         expires = (scheduled or now) + timedelta(seconds=fields["ttl"])
     if expires is not None and expires <= (scheduled or now):
         errors.append(FieldError("expires_at", "in_past", "lies before the message could be sent"))
     return scheduled, expires
+
+
+def future(settings: Settings, scheduled: datetime | None, now: datetime, errors: list[FieldError]) -> datetime | None:
+    """A time to send at; None means now, and so does what passed within the last minutes."""
+    if scheduled is None:
+        return None
+    if scheduled < now - PAST_TOLERANCE:
+        errors.append(FieldError("scheduled_time", "in_past", "lies in the past: leave it out to send now"))
+    if scheduled > now + timedelta(days=settings.schedule_horizon_days):
+        days = settings.schedule_horizon_days
+        errors.append(FieldError("scheduled_time", "too_far", f"is more than {days} days ahead"))
+    return scheduled if scheduled > now else None
 
 
 def _draft(

@@ -1,4 +1,7 @@
-"""find, get, timeline, cancel: what a caller reads of messages and may still take back."""
+"""get, timeline, attempts, content, cancel, reschedule: what a caller reads of one message and may still change.
+
+Never here: lists and search (listing.py), sending again (resending.py).
+"""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -8,21 +11,29 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from common import clock
-from common.db.session import rows
-from common.domain.addresses import AddressError, parse_address
-from common.domain.errors import DomainError, NotCancellable, NotFound
+from common.config import Settings
+from common.db.session import rows, run
+from common.domain.errors import (
+    Conflict,
+    ContentPurged,
+    DomainError,
+    FieldError,
+    InvalidFields,
+    NotCancellable,
+    NotFound,
+)
 from common.domain.events import public_event
 from common.domain.ids import encode
 from common.domain.principals import Principal
+from common.domain.templates import render
 from common.domain.tiers import TIERS
-from common.services import lifecycle
-from common.services.lifecycle import Change
+from common.services import lifecycle, templates
+from common.services.composing import future
+from common.services.lifecycle import Applied, Change
 
-Position = tuple[datetime, UUID]
-
-_COLUMNS = """
+COLUMNS = """
 SELECT m.*, c.sender, c.recipient_name, c.subject, c.template_slug, c.template_version, c.tags, c.metadata,
-       c.idempotency_key, c.locale, c.request_id, s.name AS source_name,
+       c.idempotency_key, c.locale, c.request_id, c.batch_id, c.original_id, c.purged_at, s.name AS source_name,
        e.type AS event_type, e.timestamp AS event_at
   FROM messages m JOIN message_contents c ON c.message_id = m.id
   LEFT JOIN sources s ON s.id = m.source_id
@@ -30,52 +41,9 @@ SELECT m.*, c.sender, c.recipient_name, c.subject, c.template_slug, c.template_v
 """
 
 
-def find(
-    connection: Connection,
-    principal: Principal,
-    *,
-    statuses: Sequence[str] = (),
-    recipient: str | None = None,
-    created_after: datetime | None = None,
-    created_before: datetime | None = None,
-    tag: str | None = None,
-    template: str | None = None,
-    idempotency_key: str | None = None,
-    limit: int = 25,
-    before: Position | None = None,
-) -> tuple[list[dict[str, Any]], bool, Position | None]:
-    """Newest first; answers messages, whether more follow, and the position after the last."""
-    conditions, parameters = (
-        ["m.account_id = %s", "m.environment = %s"],
-        [principal.account_id, principal.environment],
-    )
-    given: list[tuple[str, Any]] = [
-        ("m.status = ANY(%s)", list(statuses) or None),
-        ("m.recipient_key = %s", recipient and _key_of(recipient)),
-        ("m.created_at >= %s", created_after),
-        ("m.created_at < %s", created_before),
-        ("%s = ANY(c.tags)", tag),
-        ("c.template_slug = %s", template),
-        ("c.idempotency_key = %s", idempotency_key),
-    ]
-    for condition, value in given:
-        if value is not None:
-            conditions.append(condition)
-            parameters.append(value)
-    if before is not None:
-        conditions.append("(m.created_at, m.id) < (%s, %s)")
-        parameters.extend(before)
-    sql = f"{_COLUMNS} WHERE {' AND '.join(conditions)} ORDER BY m.created_at DESC, m.id DESC LIMIT {int(limit) + 1}"
-    found = rows(connection, sql, *parameters)
-    page = found[:limit]
-    more = len(found) > limit
-    last = (page[-1].created_at, page[-1].id) if more else None
-    return [_public(row) for row in page], more, last
-
-
 def get(connection: Connection, principal: Principal, message_id: UUID) -> dict[str, Any]:
     """One message. Raises NotFound, also for another account's or environment's."""
-    return _public(_row(connection, principal, message_id))
+    return shown(_row(connection, principal, message_id))
 
 
 _EVENTS = """
@@ -90,13 +58,81 @@ def timeline(connection: Connection, principal: Principal, message_id: UUID) -> 
     return [public_event(row) for row in rows(connection, _EVENTS, message_id)]
 
 
-def cancel(connection: Connection, principal: Principal, ids: Sequence[UUID]) -> list[dict[str, Any] | DomainError]:
-    """Take back messages nobody is sending (T5); answers each, or why not. Repeating it is harmless."""
-    owned = {row.id: row for row in rows(connection, _OWNED, list(ids), principal.account_id, principal.environment)}
-    done = {
-        applied.message_id
-        for applied in lifecycle.apply(connection, [Change(each, "cancel") for each in sorted(owned)])
+_ATTEMPTS = """
+SELECT a.*, s.name AS source_name FROM attempts a LEFT JOIN sources s ON s.id = a.source_id
+ WHERE a.message_id = %s ORDER BY a.epoch
+"""
+
+
+def attempts(connection: Connection, principal: Principal, message_id: UUID) -> list[dict[str, Any]]:
+    """Every try at a server in order, each with its conversation line by line. Raises NotFound."""
+    _row(connection, principal, message_id)
+    return [_attempt(row) for row in rows(connection, _ATTEMPTS, message_id)]
+
+
+def _attempt(row: Any) -> dict[str, Any]:
+    lines = [{"ms": ms, "from": _WHO.get(who, who), "line": line} for ms, who, line in row.transcript or ()]
+    names = ("stage", "code", "enhanced", "reply", "category", "mx", "ip", "tls")
+    return {
+        "number": row.number,
+        "epoch": row.epoch,
+        "state": row.state,
+        "source": row.source_name,
+        "started_at": _instant(row.started_at),
+        "ended_at": _instant(row.ended_at),
+        **{name: getattr(row, name) for name in names},
+        "transcript": lines,
     }
+
+
+_WHO = {"C": "us", "S": "server", "*": "note"}
+
+_CONTENT = """
+SELECT c.*, m.recipient FROM message_contents c JOIN messages m ON m.id = c.message_id
+ WHERE c.message_id = %s AND m.account_id = %s AND m.environment = %s
+"""
+
+
+def content(connection: Connection, principal: Principal, message_id: UUID) -> dict[str, Any]:
+    """What the recipient reads: the pinned template filled in. Raises NotFound, ContentPurged."""
+    found = rows(connection, _CONTENT, message_id, principal.account_id, principal.environment)
+    if not found:
+        raise NotFound("No such message.")
+    row = found[0]
+    if row.purged_at is not None:
+        raise ContentPurged(f"The content was removed at {_instant(row.purged_at)}.")
+    html, text = row.html, row.text
+    if row.template_id is not None:
+        pinned = templates.pinned(connection, row.template_id, row.template_version)
+        rendered = render(pinned, row.template_data or {}, row.subject)
+        html, text = rendered.html, rendered.text
+    return {
+        "message_id": encode("msg", row.message_id),
+        "from": row.sender,
+        "recipient": row.recipient,
+        "cc": row.cc or [],
+        "bcc": row.bcc or [],
+        "reply_to": row.reply_to or [],
+        "subject": row.subject,
+        "html": html,
+        "text": text,
+        "headers": row.headers or {},
+        "attachments": [_attachment(each) for each in row.attachments or ()],
+    }
+
+
+def _attachment(given: dict[str, Any]) -> dict[str, Any]:
+    size = len(given["content"]) * 3 // 4 - given["content"][-2:].count("=")
+    return {name: given.get(name) for name in ("filename", "content_type", "content_id")} | {"size": size}
+
+
+def cancel(
+    connection: Connection, principal: Principal, ids: Sequence[UUID]
+) -> tuple[list[dict[str, Any] | DomainError], list[Applied]]:
+    """Take back messages nobody is sending (T5); answers each, or why not. Repeating it is harmless."""
+    owned = _owned(connection, principal, ids)
+    applied = lifecycle.apply(connection, [Change(each, "cancel") for each in sorted(owned)])
+    done = {each.message_id for each in applied}
     answers: list[dict[str, Any] | DomainError] = []
     for message_id in ids:
         row = owned.get(message_id)
@@ -107,19 +143,65 @@ def cancel(connection: Connection, principal: Principal, ids: Sequence[UUID]) ->
         else:
             state = "being sent" if row.leased else row.status
             answers.append(NotCancellable(f"The message is {state}.", extra={"status": row.status}))
-    return answers
+    return answers, applied
+
+
+def time_ahead(settings: Settings, scheduled: datetime | None) -> datetime | None:
+    """A time that a message may be moved to; None and what has just passed mean now. Raises InvalidFields."""
+    errors: list[FieldError] = []
+    found = future(settings, scheduled, clock.now(), errors)
+    if errors:
+        raise InvalidFields(errors)
+    return found
+
+
+def reschedule(
+    connection: Connection,
+    settings: Settings,
+    principal: Principal,
+    message_id: UUID,
+    *,
+    scheduled_time: datetime | None,
+    expected_seq: int | None,
+) -> tuple[dict[str, Any], list[Applied]]:
+    """Send it at another time, or with None now, as long as it is not routed yet (T16).
+
+    Raises NotFound, and Conflict when it moved on or its newest event is not `expected_seq`.
+    """
+    row = _owned(connection, principal, [message_id]).get(message_id)
+    if row is None:
+        raise NotFound("No such message.")
+    if expected_seq is not None and row.event_seq != expected_seq:
+        raise Conflict("The message has changed since it was read: read it again.", extra={"status": row.status})
+    later = scheduled_time is not None
+    wait = max(0.0, (scheduled_time - clock.now()).total_seconds()) if scheduled_time is not None else 0.0
+    run(connection, "UPDATE messages SET scheduled_time = %s WHERE id = %s", scheduled_time, message_id)
+    data = {"rescheduled": True, "scheduled_time": _instant(scheduled_time)}
+    delay = wait / settings.time_scale
+    change = Change(message_id, "reschedule" if later else "reschedule_now", data=data, delay=delay, armed=not later)
+    applied = lifecycle.apply(connection, [change])
+    if not applied:
+        state = "being sent" if row.leased else row.status
+        raise Conflict(f"The message is {state}: only what still waits for its time can be moved.",
+                       extra={"status": row.status})  # fmt: skip
+    return get(connection, principal, message_id), applied
 
 
 _OWNED = """
-SELECT id, status, lease_until IS NOT NULL AS leased FROM messages
+SELECT id, status, event_seq, lease_until IS NOT NULL AS leased FROM messages
  WHERE id = ANY(%s::uuid[]) AND account_id = %s AND environment = %s ORDER BY id FOR UPDATE
 """
+
+
+def _owned(connection: Connection, principal: Principal, ids: Sequence[UUID]) -> dict[UUID, Any]:
+    found = rows(connection, _OWNED, list(ids), principal.account_id, principal.environment)
+    return {row.id: row for row in found}
 
 
 def _row(connection: Connection, principal: Principal, message_id: UUID) -> Any:
     found = rows(
         connection,
-        f"{_COLUMNS} WHERE m.id = %s AND m.account_id = %s AND m.environment = %s",
+        f"{COLUMNS} WHERE m.id = %s AND m.account_id = %s AND m.environment = %s",
         message_id,
         principal.account_id,
         principal.environment,
@@ -129,18 +211,12 @@ def _row(connection: Connection, principal: Principal, message_id: UUID) -> Any:
     return found[0]
 
 
-def _key_of(recipient: str) -> str:
-    try:
-        return parse_address(recipient).key
-    except AddressError:
-        return recipient.lower()
-
-
 def _instant(moment: datetime | None) -> str | None:
     return None if moment is None else clock.rfc3339(moment)
 
 
-def _public(row: Any) -> dict[str, Any]:
+def shown(row: Any) -> dict[str, Any]:
+    """A row of COLUMNS as callers see it."""
     live = row.ended_at is None
     return {
         "message_id": encode("msg", row.id),
@@ -153,10 +229,10 @@ def _public(row: Any) -> dict[str, Any]:
         "template_version": row.template_version,
         "tags": row.tags or [],
         "metadata": row.metadata or {},
-        "environment": row.environment,
-        "priority": TIERS[row.tier],
         "stream": row.stream,
         "topic": row.topic,
+        "environment": row.environment,
+        "priority": TIERS[row.tier],
         "attempts": row.attempt_no,
         "last_event": {"type": row.event_type, "seq": row.event_seq, "timestamp": _instant(row.event_at)},
         "next_attempt_at": _instant(row.next_attempt_at) if live else None,
@@ -173,4 +249,7 @@ def _public(row: Any) -> dict[str, Any]:
         "guarantee": row.delivery_guarantee,
         "policy_version": row.policy_version,
         "idempotency_key": row.idempotency_key,
+        "batch_id": encode("bat", row.batch_id) if row.batch_id else None,
+        "resent_from": encode("msg", row.original_id) if row.original_id else None,
+        "content_purged_at": _instant(row.purged_at),
     }

@@ -26,6 +26,14 @@ def leave_webhooks(applied: Iterable[Applied]) -> None:
         publisher.leave(tasks.DISPATCH_DELIVERIES, queues.WEBHOOKS, ids)
 
 
+def leave_moved(applied: Sequence[Applied]) -> None:
+    """What a caller has moved: routing work for what is due now; webhooks for all."""
+    for done in applied:
+        if done.status == "queued":
+            publisher.leave(tasks.ROUTE_MESSAGES, queues.routing_queue(done.tier), [done.message_id])
+    leave_webhooks(applied)
+
+
 def leave(due: Sequence[Due]) -> None:
     """Tickets for what the scheduler or the retry worker found due."""
     for each in due:

@@ -143,7 +143,7 @@ class MessageMachine(RuleBasedStateMachine):
             return
         chosen = data.draw(st.sampled_from(self.ids))
         with transaction() as connection:
-            (answer,) = messages.cancel(connection, self.account.principal, [chosen])
+            (answer,), _ = messages.cancel(connection, self.account.principal, [chosen])
         state = self.mine(f"SELECT status FROM messages WHERE account_id = %s AND id = '{chosen}'")[0].status
         assert (state == "cancelled") == (not isinstance(answer, NotCancellable))
 

@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 
 from common.config import Settings
 from common.queueing.queues import DELIVERY, ROUTING
-from common.services import due, tickets, webhooks
+from common.services import due, retention, tickets, webhooks
 from common.services.lifecycle import Applied
 
 log = structlog.get_logger()
@@ -38,6 +38,8 @@ class Rounds:
         self._step(due.arm)
         empty = self._empty_queues()
         self._step(lambda connection: due.sweep(connection, empty))
+        with self._engine.begin() as connection:
+            retention.purge_sensitive(connection)
         with self._engine.begin() as connection:
             late = webhooks.sweep(connection)
         webhooks.leave(late)

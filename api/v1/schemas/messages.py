@@ -258,3 +258,12 @@ MessageIn = _Message.from_dict(
     name="MessageIn",
 )
 MESSAGE_IN = MessageIn()
+
+
+class RescheduleIn(In):
+    """When to send a message that still waits."""
+
+    scheduled_time = Moment(metadata=told("At most 30 days ahead; null sends it now.", "2026-04-19T14:30:00Z"))
+
+
+RESCHEDULE_IN = RescheduleIn()

@@ -73,6 +73,9 @@ _Message = out.Out.from_dict(
         ),
         "policy_version": out.whole("The policy that ruled it.", 1, null=True),
         "idempotency_key": out.text("The key it was sent with.", null=True),
+        "batch_id": out.ident("bat", "The batch it came in.", null=True),
+        "resent_from": out.ident("msg", "The message that it repeats.", null=True),
+        "content_purged_at": out.moment("When its content was removed.", null=True),
     },
     name="_Message",
 )
@@ -88,6 +91,72 @@ class MessageOut(_Message):  # type: ignore[misc, valid-type]
         "bounced_at": None,
         "delivery": {"mx": "mx.example.com", "tls": "TLSv1.3", "code": 250, "reply": "2.0.0 Ok"},
     }
+
+
+class LineOut(out.Out):
+    """One line of a conversation."""
+
+    ms = out.whole("Milliseconds since the attempt began.", 12)
+    line = out.text("The line, without secrets and content.", "RCPT TO:<user@example.com>")
+
+
+_Line = LineOut.from_dict({"from": out.text("`us`, `server` or `note`.", "us")}, name="Line")
+
+
+class AttemptOut(out.Out):
+    """One try at one server."""
+
+    number = out.whole("Which try, from 1.", 1)
+    epoch = out.whole("Which lease: grows even where the number does not.", 1)
+    state = out.text("started, delivered, deferred, bounced, unknown or abandoned.", "delivered")
+    source = out.text("The way out.", "mailbox", null=True)
+    started_at = out.moment("When it began.")
+    ended_at = out.moment("When its outcome was known.", null=True)
+    stage = out.text("How far it came: dns, connect, banner, ehlo, tls, auth, mail, rcpt, data, dot.", "dot", null=True)
+    code = out.whole("The code of the last reply.", 250, null=True)
+    enhanced = out.text("The enhanced code (RFC 3463).", "2.0.0", null=True)
+    reply = out.text("The last reply.", "2.0.0 Ok", null=True)
+    category = out.text("What it means.", "delivered", null=True)
+    mx = out.text("The server.", "mx.example.com", null=True)
+    ip = out.text("Its address.", "192.0.2.1", null=True)
+    tls = out.text("How it was encrypted.", "TLSv1.3", null=True)
+    transcript = out.listed(_Line, "The conversation, line by line.")
+
+
+class PartOut(out.Out):
+    """An attachment, without its bytes."""
+
+    filename = out.text("Its name.", "invoice.pdf")
+    content_type = out.text("Its type.", "application/pdf", null=True)
+    content_id = out.text("What html refers to it by.", null=True)
+    size = out.whole("Its bytes.", 48213)
+
+
+_Content = out.Out.from_dict(
+    {
+        "message_id": out.ident("msg", "The message."),
+        "from": out.mapped("Who sends it.", {"email": "hello@example.com", "name": "Example"}),
+        "recipient": out.text("Who receives it.", "user@example.com"),
+        **{name: out.listed(out.mapped("email and name"), "Addresses.") for name in ("cc", "bcc", "reply_to")},
+        "subject": out.text("Its subject.", "Your code"),
+        "html": out.text("Its HTML, filled in.", null=True),
+        "text": out.text("Its text, filled in.", null=True),
+        "headers": out.mapped("Extra headers.", {"X-Case": "7"}),
+        "attachments": out.listed(PartOut, "Its files."),
+    },
+    name="_Content",
+)
+
+
+class ContentOut(_Content):  # type: ignore[misc, valid-type]
+    """What the recipient reads."""
+
+
+class CountOut(out.Out):
+    """How many messages match."""
+
+    count = out.whole("The number.", 1017)
+    estimated = out.flag("Whether it is the database's estimate.")
 
 
 class EventOut(out.Out):

@@ -78,3 +78,4 @@ class MessageContent(Base):
     sensitive: Mapped[bool] = mapped_column(server_default=sql_text("false"))
     purged_at: Mapped[datetime | None]
     batch_id: Mapped[UUID | None]
+    original_id: Mapped[UUID | None]

@@ -1,0 +1,117 @@
+"""find, count: messages by what is known of them, newest first, in pages that hold while messages come and go.
+
+Never here: one message (messages.py).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+from sqlalchemy import Connection
+
+from common.db.keyset import Page, Position, Turn, read_page
+from common.db.session import rows
+from common.domain.errors import NotFound
+from common.domain.ids import decode
+from common.domain.principals import Principal
+from common.services.messages import COLUMNS, shown
+
+EXACT_UP_TO = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """What a list shows; empty and None stand for everything. `recipient` is an address key."""
+
+    statuses: tuple[str, ...] = ()
+    tiers: tuple[int, ...] = ()
+    recipient: str | None = None
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+    tag: str | None = None
+    template: str | None = None
+    stream: str | None = None
+    idempotency_key: str | None = None
+    batch_id: UUID | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    words: str | None = None
+
+
+def find(
+    connection: Connection, principal: Principal, filters: Filters, *, limit: int, turn: Turn | None = None
+) -> Page:
+    """One page, newest first."""
+    where, parameters = _conditions(principal, filters)
+    select = f"{COLUMNS} WHERE {' AND '.join(where)}"
+    return read_page(connection, select, parameters, shown, limit=limit, turn=turn, order=("m.created_at", "m.id"))
+
+
+def position_of(connection: Connection, principal: Principal, message_id: UUID) -> Position:
+    """Where a message stands in the list. Raises NotFound."""
+    found = rows(
+        connection,
+        "SELECT created_at, id FROM messages WHERE id = %s AND account_id = %s AND environment = %s",
+        message_id,
+        principal.account_id,
+        principal.environment,
+    )
+    if not found:
+        raise NotFound("No such message.")
+    return found[0].created_at, found[0].id
+
+
+def count(connection: Connection, principal: Principal, filters: Filters, *, estimate: bool) -> tuple[int, bool]:
+    """How many match, and whether the number is an estimate: with `estimate`, beyond 10,000 it is the planner's."""
+    where, parameters = _conditions(principal, filters)
+    matching = "FROM messages m JOIN message_contents c ON c.message_id = m.id WHERE " + " AND ".join(where)
+    bound = f" LIMIT {EXACT_UP_TO + 1}" if estimate else ""
+    found = int(rows(connection, f"SELECT count(*) AS n FROM (SELECT 1 {matching}{bound}) x", *parameters)[0].n)
+    if not estimate or found <= EXACT_UP_TO:
+        return found, False
+    plan = rows(connection, f"EXPLAIN (FORMAT JSON) SELECT 1 {matching}", *parameters)[0][0]
+    told = orjson.loads(plan) if isinstance(plan, str | bytes) else plan
+    return max(found, int(told[0]["Plan"]["Plan Rows"])), True
+
+
+def _conditions(principal: Principal, filters: Filters) -> tuple[list[str], list[Any]]:
+    where = ["m.account_id = %s", "m.environment = %s"]
+    parameters: list[Any] = [principal.account_id, principal.environment]
+    given: list[tuple[str, Any]] = [
+        ("m.status = ANY(%s)", list(filters.statuses) or None),
+        ("m.tier = ANY(%s)", list(filters.tiers) or None),
+        ("m.recipient_key = %s", filters.recipient),
+        ("m.created_at >= %s", filters.created_after),
+        ("m.created_at < %s", filters.created_before),
+        ("%s = ANY(c.tags)", filters.tag),
+        ("c.template_slug = %s", filters.template),
+        ("m.stream = %s", filters.stream),
+        ("c.idempotency_key = %s", filters.idempotency_key),
+        ("c.batch_id = %s", filters.batch_id),
+        *((("c.metadata ->> %s = %s"), pair) for pair in filters.metadata.items()),
+    ]
+    for condition, value in given:
+        if value is not None:
+            where.append(condition)
+            parameters.extend(value if isinstance(value, tuple) else [value])
+    if filters.words is not None:
+        condition, words = _search(filters.words)
+        where.append(condition)
+        parameters.extend(words)
+    return where, parameters
+
+
+def _search(words: str) -> tuple[str, list[Any]]:
+    """Recipient, subject, tag, id or the words of a server; an id is looked up and nothing else."""
+    message_id = decode("msg", words.strip())
+    if message_id is not None:
+        return "m.id = %s", [message_id]
+    escaped = words.strip().lower().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    like = f"%{escaped}%"
+    return (
+        "(m.recipient_key LIKE %s OR c.subject ILIKE %s OR %s = ANY(c.tags) OR m.delivery ->> 'reply' ILIKE %s"
+        " OR EXISTS (SELECT FROM attempts a WHERE a.message_id = m.id AND a.reply ILIKE %s))",
+        [like, like, words.strip(), like, like],
+    )
