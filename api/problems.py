@@ -178,7 +178,7 @@ PROBLEMS = _table(
         "not_cancellable",
         404,
         "Too late to cancel",
-        "The message exists, but it is being sent or has ended; `status` in the body says which.",
+        "The message exists, but it is being sent or has ended; `message_status` in the body says which.",
         "Nothing can take it back. Read the message to see its outcome.",
     ),
     Problem(

@@ -33,8 +33,8 @@ from common.services.lifecycle import Applied, Change
 
 COLUMNS = """
 SELECT m.*, c.sender, c.recipient_name, c.subject, c.template_slug, c.template_version, c.tags, c.metadata,
-       c.idempotency_key, c.locale, c.request_id, c.batch_id, c.original_id, c.purged_at, s.name AS source_name,
-       e.type AS event_type, e.timestamp AS event_at
+       c.idempotency_key, c.locale, c.sensitive, c.request_id, c.batch_id, c.original_id, c.purged_at,
+       s.name AS source_name, e.type AS event_type, e.timestamp AS event_at
   FROM messages m JOIN message_contents c ON c.message_id = m.id
   LEFT JOIN sources s ON s.id = m.source_id
   LEFT JOIN events e ON e.message_id = m.id AND e.seq = m.event_seq
@@ -142,7 +142,7 @@ def cancel(
             answers.append(get(connection, principal, message_id))
         else:
             state = "being sent" if row.leased else row.status
-            answers.append(NotCancellable(f"The message is {state}.", extra={"status": row.status}))
+            answers.append(NotCancellable(f"The message is {state}.", extra={"message_status": row.status}))
     return answers, applied
 
 
@@ -172,7 +172,9 @@ def reschedule(
     if row is None:
         raise NotFound("No such message.")
     if expected_seq is not None and row.event_seq != expected_seq:
-        raise Conflict("The message has changed since it was read: read it again.", extra={"status": row.status})
+        raise Conflict(
+            "The message has changed since it was read: read it again.", extra={"message_status": row.status}
+        )
     later = scheduled_time is not None
     wait = max(0.0, (scheduled_time - clock.now()).total_seconds()) if scheduled_time is not None else 0.0
     run(connection, "UPDATE messages SET scheduled_time = %s WHERE id = %s", scheduled_time, message_id)
@@ -183,7 +185,7 @@ def reschedule(
     if not applied:
         state = "being sent" if row.leased else row.status
         raise Conflict(f"The message is {state}: only what still waits for its time can be moved.",
-                       extra={"status": row.status})  # fmt: skip
+                       extra={"message_status": row.status})  # fmt: skip
     return get(connection, principal, message_id), applied
 
 
@@ -231,6 +233,8 @@ def shown(row: Any) -> dict[str, Any]:
         "metadata": row.metadata or {},
         "stream": row.stream,
         "topic": row.topic,
+        "locale": row.locale,
+        "sensitive": row.sensitive,
         "environment": row.environment,
         "priority": TIERS[row.tier],
         "attempts": row.attempt_no,

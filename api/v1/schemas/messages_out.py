@@ -55,6 +55,8 @@ _Message = out.Out.from_dict(
         "priority": out.text("Its tier: critical, normal or bulk.", "critical"),
         "stream": out.text("The kind of mail it is.", "product-updates", null=True),
         "topic": out.text("What it is about.", "weekly", null=True),
+        "locale": out.text("The language it was asked for in.", "de-AT", null=True),
+        "sensitive": out.flag("Whether its content goes as soon as it has ended."),
         "attempts": out.whole("How often it was tried.", 1),
         "last_event": out.nested(LastEventOut, "The newest entry of its timeline."),
         "next_attempt_at": out.moment("When it is tried again.", null=True),
