@@ -12,6 +12,7 @@ from flask.json.provider import JSONProvider
 
 from api import errors, pages, ratelimit, v1
 from api.auth import authenticate, caller_ip
+from api.docs import routes as docs
 from api.openapi import document
 from common.config import Settings, current_settings
 from common.domain.errors import DomainError
@@ -51,6 +52,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     for blueprint in v1.BLUEPRINTS:
         app.register_blueprint(blueprint)
     app.register_blueprint(document.blueprint)
+    app.register_blueprint(docs.blueprint)
     app.register_blueprint(pages.home)
     if settings.mailbox_page:
         app.register_blueprint(pages.mailbox)

@@ -40,7 +40,7 @@ def print_banner(facts: Mapping[str, Any], idempotency_key: str) -> None:
     console.print("\n[bold green]Sendarix is ready[/bold green]\n")
     for label, name in _ROWS:
         console.print(f"  [bold]{label:10}[/bold] [cyan]{facts[name]}[/cyan]")
-    console.print()
+    console.print(f"  [bold]{'Docs':10}[/bold] [cyan]{facts['api_url']}/docs[/cyan]\n")
     console.print("Send a first mail:\n")
     console.print(example_curl(facts, idempotency_key), markup=False)
     console.print(f"\nIt arrives in the built-in mailbox: {facts['mailbox_url']}\nCtrl-C stops everything.\n")

@@ -53,7 +53,7 @@ def events() -> str:
         "a message's event always has its `tags` and `metadata`; `seq` counts the events of one message from 1 without",
         "gaps. A subscription names types, or all of a noun: " + ", ".join(f"`{each}`" for each in WILDCARDS) + ".",
         "New types and fields may be added: ignore what you do not know. How to read the stream and receive webhooks:",
-        "[webhooks.md](webhooks.md).",
+        "[api.md](api.md#webhooks).",
         "",
         "| type | when |",
         "| --- | --- |",

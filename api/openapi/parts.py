@@ -96,7 +96,7 @@ def components(schemas: dict[str, Any], refusals: "Refusals") -> dict[str, Any]:
         "headers": headers | _ONCE,
         "parameters": {"IdempotencyKey": _KEY_PARAMETER},
         "responses": refusals.responses,
-        "examples": {code: {"summary": each.title, "value": _problem(code)} for code, each in used},
+        "examples": {code: {"summary": each.title, "value": problem(code)} for code, each in used},
         "securitySchemes": {
             "key": {
                 "type": "http",
@@ -150,7 +150,8 @@ class Refusals:
         return {"$ref": f"#/components/responses/{self.names[codes]}"}
 
 
-def _problem(code: str) -> dict[str, Any]:
+def problem(code: str) -> dict[str, Any]:
+    """The body of an answer with this code, as an example."""
     kind = PROBLEMS[code]
     found: dict[str, Any] = {
         "type": f"/docs/errors/{code}",
