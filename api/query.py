@@ -24,6 +24,7 @@ IDS = {
     "job_id": ("job", "job"),
     "message_id": ("msg", "message"),
     "webhook_id": ("whk", "webhook"),
+    "delivery_id": ("whd", "webhook delivery"),
     "mail_id": ("mbx", "mail"),
 }
 """The variables of paths that are plain ids: prefix and noun. `path_id` reads them."""

@@ -76,6 +76,11 @@ class Settings:
     egress_allow: str = _setting(
         "str", "", "CIDRs, comma-separated, that mail and webhooks may reach although private."
     )
+    webhook_http: bool = _setting(
+        "bool",
+        False,
+        "Whether live webhooks may use plain http to any address; those in SENDARIX_EGRESS_ALLOW always may.",
+    )
     dns_authority_port: int = _setting("int", 53, "Port of the authoritative DNS servers that domains are checked at.")
     public_url: str = _setting(
         "str", "", "Where recipients reach this installation, such as https://mail.example.com; for unsubscribe links."

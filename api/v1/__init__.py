@@ -1,6 +1,6 @@
 """The table of contents of the API: every blueprint under /v1, and health."""
 
-from api.v1 import api_keys, batches, dead_letters, health, mailbox, messages, suppressions, webhooks
+from api.v1 import api_keys, batches, dead_letters, health, mailbox, messages, suppressions, webhook_logs, webhooks
 
 BLUEPRINTS = (
     messages.blueprint,
@@ -8,6 +8,7 @@ BLUEPRINTS = (
     suppressions.blueprint,
     suppressions.unsubscribes,
     webhooks.blueprint,
+    webhook_logs.blueprint,
     api_keys.blueprint,
     dead_letters.blueprint,
     mailbox.blueprint,

@@ -114,7 +114,7 @@ EVENT_TYPES: dict[str, EventType] = {
         ),
         EventType(
             "webhook.test",
-            "Sent to one endpoint, by the test call and when it is made.",
+            "Sent to one endpoint, by the test call and at no other time.",
             {"webhook_id": "whk_01k5qkz0v8fyw9m2q3r4s5t6v7"},
         ),
     )

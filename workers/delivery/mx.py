@@ -8,8 +8,8 @@ from functools import lru_cache
 from ipaddress import ip_address
 from itertools import zip_longest
 
+from common.domain.egress import Network, may_reach
 from common.domain.outcomes import Kind, Outcome
-from workers.egress import Network, may_reach
 from workers.resolver import Answer, NoAnswer, NoName, Resolver, Unclear
 
 MOST_HOSTS = 20

@@ -14,8 +14,8 @@ import structlog
 
 from common.clock import now
 from common.config import Settings
+from common.domain.egress import Network, may_reach
 from workers.dns_cache import Shelf
-from workers.egress import Network, may_reach
 from workers.resolver import NoAnswer, NoName, Resolver, Unclear
 
 log = structlog.get_logger()

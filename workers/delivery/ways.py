@@ -12,6 +12,7 @@ from uuid import UUID
 from common.caching import Remembered
 from common.config import Settings
 from common.db.session import transaction
+from common.domain.egress import may_reach, read_networks
 from common.domain.profiles import profile_named
 from common.domain.providers import provider_named
 from common.domain.sites import identify
@@ -21,7 +22,6 @@ from workers.delivery.mx import MOST_ADDRESSES, Exchangers, Host, Verdict, find_
 from workers.delivery.smtp import Demand, Target
 from workers.delivery.sts import Policies
 from workers.delivery.tls import Undecided, demand_for, permitted
-from workers.egress import may_reach, read_networks
 from workers.resolver import NoAnswer, NoName, Resolver, Unclear
 
 _HEADER_BYTES = 16_384

@@ -20,7 +20,7 @@ from dns.rdtypes.ANY.TXT import TXT
 from common.clock import monotonic
 from common.config import Settings
 from common.domain.dns_answers import Answer
-from workers.egress import may_reach, read_networks
+from common.domain.egress import may_reach, read_networks
 from workers.resolver import read_servers
 
 MOST_SERVERS, MOST_ALIASES = 6, 8

@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 
 import requests
 
+from common.domain.egress import may_reach, read_networks
 from common.domain.signatures import sign
-from workers.egress import may_reach, read_networks
 
 TOTAL_SECONDS = 15.0
 CONNECT_SECONDS = 5.0

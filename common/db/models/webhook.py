@@ -67,6 +67,7 @@ class WebhookHealth(Base):
     typical_ms: Mapped[int | None]
     allowance: Mapped[int | None] = mapped_column(SmallInteger)
     next_slot_at: Mapped[datetime | None]
+    ticket_at: Mapped[datetime | None]
 
 
 class WebhookDelivery(Base):
@@ -90,6 +91,7 @@ class WebhookDelivery(Base):
     ended_at: Mapped[datetime | None]
     replay_id: Mapped[UUID | None]
     parked: Mapped[bool] = mapped_column(server_default=text("false"))
+    lane: Mapped[UUID | None]
 
 
 class WebhookAttempt(Base):

@@ -12,6 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from common.config import read_settings
+from common.domain.egress import read_networks
 from tests.fakes.certificates import Authority, Leaf, authority, localhost
 from tests.fakes.dns_lab import DnsLab, Zone
 from tests.fakes.scripted import Drop, Expect, Raw, Scripted, StartTls, Step, hello, mail
@@ -22,7 +23,6 @@ from workers.delivery.smtp.certificates import matches, usable
 from workers.delivery.sts import MOST_BYTES, Policies, Policy, read_id, read_policy
 from workers.delivery.tls import TlsRecords
 from workers.delivery.ways import Ways, says_tls_optional
-from workers.egress import read_networks
 
 QUICK = Deadlines(connect=2, banner=2, ehlo=2, envelope=2, block=2, dot=2)
 MAIL = Mail("m1", "a@example.com", ("b@example.net",), b"Subject: x\r\n\r\nhello\r\n")

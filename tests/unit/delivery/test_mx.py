@@ -6,9 +6,9 @@ from datetime import timedelta
 import pytest
 
 from common import clock
+from common.domain.egress import read_networks
 from tests.fakes.dns_lab import DnsLab, InTurn, Zone
 from workers.delivery.mx import MOST_ADDRESSES, Verdict, find_hosts
-from workers.egress import read_networks
 from workers.resolver import NoAnswer, NoName, Unclear, read_servers
 
 Server = DnsLab
