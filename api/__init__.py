@@ -7,8 +7,9 @@ import re
 from typing import Any
 
 import orjson
-from flask import Flask, Response, g, request
+from flask import Flask, Response, current_app, g, request
 from flask.json.provider import JSONProvider
+from werkzeug.exceptions import MethodNotAllowed
 
 from api import errors, pages, ratelimit, v1
 from api.auth import authenticate, caller_ip
@@ -56,11 +57,22 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.register_blueprint(pages.home)
     if settings.mailbox_page:
         app.register_blueprint(pages.mailbox)
+    app.extensions["whole_paths"] = _whole_paths(app)
     return app
+
+
+def _whole_paths(app: Flask) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for rule in app.url_map.iter_rules():
+        if not rule.arguments:
+            found.setdefault(rule.rule, set()).update(rule.methods or ())
+    return found
 
 
 def _begin() -> None:
     g.request_id = encode("req", new_id())
+    if request.view_args and request.path in current_app.extensions["whole_paths"]:
+        raise MethodNotAllowed  # `/v1/messages/count` is no message, also for a method that only messages answer
     if request.url_rule is None and "Authorization" in request.headers:
         # A known caller sees their own quota on a 404 too; a stranger's key is no reason to fail here.
         try:

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 import structlog
-from flask import Flask, Response, g, request
+from flask import Flask, Response, current_app, g, request
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
@@ -96,8 +96,8 @@ def from_framework(error: HTTPException) -> Response:
     status = error.code or 500
     code = _FRAMEWORK.get(status, "internal_error" if status >= 500 else "invalid_request")
     response = problem(status, code, PROBLEMS[code].title, _advice(status))
-    allowed = getattr(error, "valid_methods", None)
-    if allowed:
+    if status == 405:
+        allowed = current_app.extensions["whole_paths"].get(request.path) or getattr(error, "valid_methods", None) or ()
         response.headers["Allow"] = ", ".join(sorted(allowed))
     return response
 

@@ -95,12 +95,17 @@ def pairs(name: str, most: int = 10) -> dict[str, str]:
     return found
 
 
-def message_id(name: str) -> UUID | None:
-    """The id of a message."""
+def ident_parameter(name: str, sentence: str, prefix: str) -> Parameter:
+    """A parameter that `ident` reads."""
+    return Parameter(name, sentence, {"type": "string", "pattern": f"^{prefix}_[0-7][0-9a-hjkmnp-tv-z]{{25}}$"})
+
+
+def ident(name: str, prefix: str, noun: str) -> UUID | None:
+    """An id with this prefix."""
     text = request.args.get(name)
-    found = None if text is None else decode("msg", text)
+    found = None if text is None else decode(prefix, text)
     if text is not None and found is None:
-        raise refuse(name, "invalid_format", "must be the id of a message (msg_…)")
+        raise refuse(name, "invalid_format", f"must be the id of a {noun} ({prefix}_…)")
     return found
 
 

@@ -10,6 +10,7 @@ from apispec.ext.marshmallow import MarshmallowPlugin
 from apispec.ext.marshmallow.openapi import OpenAPIConverter
 from marshmallow import Schema, fields
 
+from api.v1.schemas.batches import Items
 from api.v1.schemas.fields import MAILBOX, Coded, In
 
 
@@ -26,7 +27,7 @@ class _Converter(OpenAPIConverter):
 
 
 def _describe(_: OpenAPIConverter, field: fields.Field[Any], **__: Any) -> dict[str, Any]:
-    if not isinstance(field, Coded):
+    if not isinstance(field, Coded | Items):
         return {}
     found = _refer(field.describe())
     if isinstance(field.parent, In) and not field.required:

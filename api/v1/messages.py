@@ -1,8 +1,10 @@
 """Messages: send, list, read, follow, move, take back, send again."""
 
+from dataclasses import replace
 from typing import Any
 
 from flask import Blueprint, Response, current_app, g, request
+from sqlalchemy import Connection
 
 from api import paging, query
 from api.answers import json_answer
@@ -14,10 +16,9 @@ from api.v1.schemas.fields import load
 from api.v1.schemas.messages import MESSAGE_IN, RESCHEDULE_IN, MessageIn, RescheduleIn
 from api.v1.schemas.messages_out import AcceptedOut, AttemptOut, ContentOut, CountOut, EventOut, MessageOut
 from api.v1.schemas.out import page_of
-from common.db.keyset import Turn
+from common.db.keyset import Position, Turn
 from common.db.session import transaction
 from common.domain.errors import DomainError, FieldError, InvalidFields, InvalidRequest
-from common.domain.ids import decode
 from common.domain.lifecycle import STATUSES
 from common.domain.tiers import NUMBERS, TIERS
 from common.services import listing, messages, resending, tickets
@@ -25,7 +26,6 @@ from common.services.accepting import Answer, accept, accept_draft
 
 blueprint = Blueprint("messages", __name__, url_prefix="/v1/messages")
 
-_ID = {"type": "string", "pattern": "^msg_[0-7][0-9a-hjkmnp-tv-z]{25}$"}
 FILTERS = (
     query.choices_parameter("status", "Only messages with this status.", STATUSES),
     query.choices_parameter("priority", "Only messages of this tier.", TIERS),
@@ -36,12 +36,12 @@ FILTERS = (
     query.text_parameter("template", "Only messages of this template."),
     query.text_parameter("stream", "Only messages of this stream."),
     query.text_parameter("idempotency_key", "Only the message that was sent with this key."),
-    query.text_parameter("batch_id", "Only messages of this batch."),
+    query.ident_parameter("batch_id", "Only messages of this batch.", "bat"),
     query.text_parameter("q", "Only messages whose recipient, subject, tag, id or server's reply holds this."),
     Parameter("metadata", "Only messages with this value under this key.", {"type": "string"}, keyed=True),
 )
-_AFTER = Parameter("after", "Go on with what is older than this message.", _ID)
-_BEFORE = Parameter("before", "Go back to what is newer than this message.", _ID)
+_AFTER = query.ident_parameter("after", "Go on with what is older than this message.", "msg")
+_BEFORE = query.ident_parameter("before", "Go back to what is newer than this message.", "msg")
 LISTED = (*FILTERS, _AFTER, _BEFORE, *query.PAGED)
 _ESTIMATE = Parameter(
     "estimate", "Beyond 10,000, the database's estimate instead of a slow count.", {"type": "string", "enum": ["true"]}
@@ -71,14 +71,15 @@ def _accepted(answer: Answer) -> Response:
 
 @blueprint.get("")
 @scope("messages:read")
-@contract(answers={200: page_of(MessageOut)}, query=LISTED, errors=("invalid_cursor",))
+@contract(answers={200: page_of(MessageOut)}, query=LISTED, errors=("invalid_cursor", "not_found"))
 def list_messages() -> Response:
     """Messages of this key's environment, newest first, filtered and paged."""
     query.only(*LISTED)
-    filters = _filters()
-    mark = paging.filter_hash(g.principal.account_id, _mark(filters))
     with transaction() as connection:
-        turn = query.turn(mark) or _turn_of_id(connection)
+        older, newer = _position(connection, "after"), _position(connection, "before")
+        filters = replace(_filters(), newer_than=newer if older else None)
+        mark = paging.filter_hash(g.principal.account_id, _mark(filters))
+        turn = query.turn(mark) or _turn_of(older, newer)
         found = listing.find(connection, g.principal, filters, limit=query.limit(), turn=turn)
     return paging.turning_page(found, mark)
 
@@ -94,32 +95,25 @@ def _filters() -> listing.Filters:
         template=query.text("template"),
         stream=query.text("stream"),
         idempotency_key=query.text("idempotency_key"),
-        batch_id=_batch(),
+        batch_id=query.ident("batch_id", "bat", "batch"),
         metadata=query.pairs("metadata"),
         words=query.text("q"),
     )
-
-
-def _batch() -> Any:
-    text = query.text("batch_id")
-    found = None if text is None else decode("bat", text)
-    if text is not None and found is None:
-        raise query.refuse("batch_id", "invalid_format", "must be the id of a batch (bat_…)")
-    return found
 
 
 def _mark(filters: listing.Filters) -> dict[str, Any]:
     return {name: getattr(filters, name) for name in listing.Filters.__dataclass_fields__}
 
 
-def _turn_of_id(connection: Any) -> Turn | None:
-    older, newer = query.message_id("after"), query.message_id("before")
-    if older is not None and newer is not None:
-        raise query.refuse("before", "conflict", "cannot stand beside after")
-    which = older or newer
-    if which is None:
-        return None
-    return Turn(listing.position_of(connection, g.principal, which), back=newer is not None)
+def _position(connection: Connection, name: str) -> Position | None:
+    which = query.ident(name, "msg", "message")
+    return None if which is None else listing.position_of(connection, g.principal, which)
+
+
+def _turn_of(older: Position | None, newer: Position | None) -> Turn | None:
+    if older is not None:
+        return Turn(older)
+    return None if newer is None else Turn(newer, back=True)
 
 
 @blueprint.get("/count")

@@ -38,6 +38,7 @@ class Filters:
     batch_id: UUID | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
     words: str | None = None
+    newer_than: Position | None = None
 
 
 def find(
@@ -90,6 +91,7 @@ def _conditions(principal: Principal, filters: Filters) -> tuple[list[str], list
         ("m.stream = %s", filters.stream),
         ("c.idempotency_key = %s", filters.idempotency_key),
         ("c.batch_id = %s", filters.batch_id),
+        ("(m.created_at, m.id) > (%s, %s)", filters.newer_than),
         *((("c.metadata ->> %s = %s"), pair) for pair in filters.metadata.items()),
     ]
     for condition, value in given:

@@ -61,6 +61,11 @@ def before_call(context: Any, case: schemathesis.Case, kwargs: Any) -> None:
     positive = case.meta is not None and case.meta.generation.mode is GenerationMode.POSITIVE
     if positive and "Idempotency-Key" in (case.headers or {}):
         case.headers["Idempotency-Key"] = str(uuid4())
+    if positive and isinstance(case.body, dict):
+        items = case.body.get("messages")
+        for each in items if isinstance(items, list) else ():
+            if isinstance(each, dict) and each.get("idempotency_key"):
+                each["idempotency_key"] = str(uuid4())
 
 
 class _Quiet(WSGIRequestHandler):
@@ -95,8 +100,11 @@ def _settings(token: str, examples: int) -> dict[str, Any]:
         "phases": {"stateful": {"generation": {"max-examples": max(examples // 2, 5)}, "max-steps": 6}},
         "checks": {"max_response_time": 30},
         "operations": [
-            # A cancelled message stays readable: it is an ended message, not a deleted one.
-            {"include-path-regex": r"^/v1/messages/\{message_id\}", "checks": {"use_after_free": {"enabled": False}}},
+            # A cancelled message and a revoked key stay readable: they are ended, not deleted.
+            {
+                "include-path-regex": r"^/v1/(messages/\{message_id\}|api-keys/\{key_id\})",
+                "checks": {"use_after_free": {"enabled": False}},
+            },
             # What is suppressed already keeps its reason, so it is no unsubscribe.
             {
                 "include-path-regex": "^/v1/unsubscribes/",
@@ -113,9 +121,18 @@ def _as_this_account_knows(raw: dict[str, Any]) -> dict[str, Any]:
             operation["parameters"] = [each for each in operation["parameters"] if each.get("name") != "cursor"]
     samples = raw["paths"]["/v1/messages"]["post"]["requestBody"]["content"]["application/json"]["examples"]
     del samples["template"]["value"]["headers"]  # its Idempotency-Key differs from the one that is generated
-    for shape in ("SuppressionIn", "UnsubscribeIn"):
-        raw["components"]["schemas"][shape]["properties"]["expires_at"]["format"] = SOON
-    message = raw["components"]["schemas"]["MessageIn"]
+    shapes = raw["components"]["schemas"]
+    for shape in ("SuppressionIn", "UnsubscribeIn", *(name for name in shapes if name.startswith("ApiKey"))):
+        moment = shapes[shape]["properties"].get("expires_at")
+        if moment is not None:
+            moment["format"] = SOON
+    shapes["RescheduleIn"]["properties"]["scheduled_time"]["format"] = SOON
+    for name in ("MessageIn", "MessageItemIn"):
+        _narrow(shapes[name])
+    return raw
+
+
+def _narrow(message: dict[str, Any]) -> None:
     message["properties"]["scheduled_time"]["format"] = SOON
     message["properties"]["expires_at"]["format"] = LATER
     with_template = message["anyOf"][0]
@@ -129,7 +146,6 @@ def _as_this_account_knows(raw: dict[str, Any]) -> dict[str, Any]:
             "properties": {"code": text, "expires_in": text},
         },
     }
-    return raw
 
 
 def _count(result: Result, event: ScenarioFinished) -> None:

@@ -87,7 +87,6 @@ def test_s40_after_and_before_an_id_meet(client: FlaskClient) -> None:
     ids = [send(client, number) for number in range(5)]
     assert listed(client, f"after={ids[2]}") == [ids[1], ids[0]]
     assert listed(client, f"before={ids[2]}") == [ids[4], ids[3]]
-    assert client.get(f"/v1/messages?after={ids[0]}&before={ids[1]}").status_code == 400
     assert client.get("/v1/messages?after=msg_00000000000000000000000000").status_code == 404
 
 
@@ -245,3 +244,18 @@ def test_e4_a_restricted_key_resends_what_it_may_not_send(client: FlaskClient) -
         connection.exec_driver_sql("UPDATE api_keys SET tags = '{otp}' WHERE id = %s", (made.id,))
     answer = client.post(f"/v1/messages/{original}/resend", headers={"Authorization": f"Bearer {made.token}"})
     assert (answer.status_code, answer.get_json()["code"]) == (403, "tag_not_allowed")
+
+
+def test_s39_a_page_between_two_messages_holds_something_outside_of_them(client: FlaskClient) -> None:
+    ids = [send(client, number) for number in range(5)]
+    answer = client.get(f"/v1/messages?after={ids[4]}&before={ids[0]}&limit=2").get_json()
+    assert [each["message_id"] for each in answer["data"]] == [ids[3], ids[2]]
+    rest = client.get(f"/v1/messages?after={ids[4]}&before={ids[0]}&limit=2&cursor={answer['next_cursor']}").get_json()
+    assert [each["message_id"] for each in rest["data"]] == [ids[1]] and not rest["has_more"]
+
+
+@pytest.mark.parametrize("method", ["PATCH", "DELETE", "OPTIONS"])
+def test_a_word_beside_an_id_is_taken_for_an_id(client: FlaskClient, method: str) -> None:
+    answer = client.open("/v1/messages/count", method=method, json={})
+    assert answer.status_code == 405
+    assert {each.strip() for each in answer.headers["Allow"].split(",")} == {"GET", "HEAD"}

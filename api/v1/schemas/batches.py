@@ -24,6 +24,8 @@ MessageItemIn = MessageIn.from_dict(
     name="MessageItemIn",
 )
 MESSAGE_ITEM_IN = MessageItemIn()
+OTP = {"code": "847291", "expires_in": "5 minutes"}
+_ITEM = {"$ref": "#/components/schemas/MessageItemIn"}
 
 
 class Items(fields.List):  # type: ignore[type-arg]
@@ -40,6 +42,9 @@ class Items(fields.List):  # type: ignore[type-arg]
             raise wrong("too_many", f"has more than {MOST_ITEMS} messages: send another batch")
         return value
 
+    def describe(self) -> dict[str, Any]:
+        return {"items": {"anyOf": [_ITEM, {"description": "Reported in its entry, with `on_error: partial`."}]}}
+
 
 class BatchIn(In):
     """Messages to accept in one request."""
@@ -48,10 +53,17 @@ class BatchIn(In):
         "two": {
             "messages": [
                 {"recipient": "a@example.com", "subject": "Your code", "text": "847291", "idempotency_key": "login-1"},
-                {"recipient": "b@example.com", "template": "welcome", "template_data": {"name": "Neko"}},
+                {"recipient": "b@example.com", "template": "otp-code", "template_data": OTP},
             ],
             "on_error": "partial",
         }
+    }
+
+    together = {
+        "anyOf": [
+            {"properties": {"on_error": {"enum": ["reject", None]}, "messages": {"items": _ITEM}}},
+            {"required": ["on_error"], "properties": {"on_error": {"enum": ["partial"]}, "messages": {"items": {}}}},
+        ]
     }
 
     messages = Items(

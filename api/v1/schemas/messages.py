@@ -4,6 +4,7 @@ Never here: whether the account may send it; times against the clock.
 """
 
 import re
+from datetime import timedelta
 from typing import Any
 
 from marshmallow import ValidationError, validates_schema
@@ -26,11 +27,14 @@ from api.v1.schemas.fields import (
     wrong,
 )
 from api.v1.schemas.out import told
+from common import clock
 from common.domain.suppressions import STREAM
 from common.domain.tiers import TIERS
 
 MAX_RECIPIENTS = 50
 MAX_PART = 10 * 1024 * 1024
+LATER = clock.rfc3339(clock.now() + timedelta(days=20))
+"""An example of a time that can be scheduled: one that has passed would be refused to whoever pastes it."""
 KEY_HEADERS = ("idempotency-key", "x-idempotency-key")
 _HEADER_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,63}\Z")
 _HEADER_VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*\Z")
@@ -247,7 +251,7 @@ MessageIn = _Message.from_dict(
         ),
         "ttl": Whole(1, 30 * 86400, metadata=told("Seconds until it expires; not beside expires_at.", 600)),
         "expires_at": Moment(metadata=told("When it expires; not beside ttl.")),
-        "scheduled_time": Moment(metadata=told("Send it then: at most 30 days ahead.", "2026-04-19T14:30:00Z")),
+        "scheduled_time": Moment(metadata=told("Send it then: at most 30 days ahead.", LATER)),
         "sensitive": YesNo(metadata=told("Its content is a secret: kept as short as possible.")),
         "locale": Text(
             35,
@@ -263,7 +267,9 @@ MESSAGE_IN = MessageIn()
 class RescheduleIn(In):
     """When to send a message that still waits."""
 
-    scheduled_time = Moment(metadata=told("At most 30 days ahead; null sends it now.", "2026-04-19T14:30:00Z"))
+    together = {"required": ["scheduled_time"]}
+
+    scheduled_time = Moment(metadata=told("At most 30 days ahead; null sends it now.", LATER))
 
 
 RESCHEDULE_IN = RescheduleIn()
