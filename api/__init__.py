@@ -3,7 +3,6 @@
 Never here: workers, models, queues, the internet.
 """
 
-import re
 from typing import Any
 
 import orjson
@@ -12,16 +11,16 @@ from flask.json.provider import JSONProvider
 from werkzeug.exceptions import MethodNotAllowed
 
 from api import errors, pages, ratelimit, v1
+from api.answers import standard_headers
 from api.auth import authenticate, caller_ip
 from api.docs import routes as docs
+from api.handover import tried
+from api.lane import Lane
 from api.openapi import document
 from common.config import Settings, current_settings
 from common.domain.errors import DomainError
-from common.domain.events import API_VERSION
 from common.domain.ids import encode, new_id
 from common.limits import Limiter
-
-_SAFE_ID = re.compile(r"[A-Za-z0-9._:+/=@-]{1,128}\Z")
 
 
 class OrjsonProvider(JSONProvider):
@@ -58,6 +57,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     if settings.mailbox_page:
         app.register_blueprint(pages.mailbox)
     app.extensions["whole_paths"] = _whole_paths(app)
+    app.wsgi_app = Lane(app, settings, app.extensions["limiter"])  # type: ignore[method-assign]
     return app
 
 
@@ -70,7 +70,8 @@ def _whole_paths(app: Flask) -> dict[str, set[str]]:
 
 
 def _begin() -> None:
-    g.request_id = encode("req", new_id())
+    before = tried()
+    g.request_id = encode("req", new_id()) if before is None else before.request_id
     if request.view_args and request.path in current_app.extensions["whole_paths"]:
         raise MethodNotAllowed  # `/v1/messages/count` is no message, also for a method that only messages answer
     if request.url_rule is None and "Authorization" in request.headers:
@@ -82,12 +83,7 @@ def _begin() -> None:
 
 
 def _finish(response: Response) -> Response:
-    headers = response.headers
-    headers["X-Request-Id"] = g.get("request_id") or encode("req", new_id())
-    headers["Sendarix-Version"] = API_VERSION
-    headers["X-Content-Type-Options"] = "nosniff"
-    theirs = request.headers.get("X-Request-Id")
-    if theirs is not None and _SAFE_ID.match(theirs):
-        headers["X-Client-Request-Id"] = theirs
+    own = g.get("request_id") or encode("req", new_id())
+    response.headers.extend(standard_headers(own, request.headers.get("X-Request-Id")))
     ratelimit.add_headers(response, caller_ip())
     return response

@@ -1,9 +1,26 @@
 """JSON answers of views. Errors are `errors.py`; lists are `paging.py`."""
 
+import re
 from typing import Any
 
 import orjson
 from flask import Response
+
+from common.domain.events import API_VERSION
+
+_SAFE_ID = re.compile(r"[A-Za-z0-9._:+/=@-]{1,128}\Z")
+
+
+def standard_headers(request_id: str, theirs: str | None) -> list[tuple[str, str]]:
+    """What every answer carries; `theirs` is the caller's own X-Request-Id."""
+    headers = [
+        ("X-Request-Id", request_id),
+        ("Sendarix-Version", API_VERSION),
+        ("X-Content-Type-Options", "nosniff"),
+    ]
+    if theirs is not None and _SAFE_ID.match(theirs):
+        headers.append(("X-Client-Request-Id", theirs))
+    return headers
 
 
 def json_answer(body: Any, status: int = 200) -> Response:

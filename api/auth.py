@@ -11,6 +11,7 @@ from typing import Any, TypeVar, cast
 from flask import g, request
 
 from api import ratelimit
+from api.handover import tried
 from common.domain.errors import Forbidden, Unauthenticated
 from common.domain.principals import SCOPES, Principal
 from common.services import keys
@@ -19,6 +20,8 @@ View = TypeVar("View", bound=Callable[..., Any])
 
 ANY = "any"
 """In place of a scope: whoever has a valid key may call it."""
+
+LOOPBACK = "127.0.0.1"
 
 
 def scope(name: str, *, idempotent: bool | None = None, policy: str = "read") -> Callable[[View], View]:
@@ -34,7 +37,10 @@ def scope(name: str, *, idempotent: bool | None = None, policy: str = "read") ->
         def guarded(*arguments: Any, **named: Any) -> Any:
             principal = authenticate()
             ratelimit.charge(principal, policy)
-            _check(principal, name)
+            permit(principal, name, caller_ip())
+            before = tried()
+            if before is not None and before.error is not None:
+                raise before.error
             return view(*arguments, **named)
 
         guarded.scope = name  # type: ignore[attr-defined]
@@ -52,14 +58,8 @@ def public(view: View) -> View:
 
 def authenticate() -> Principal:
     """The principal of this request, also kept on `g`. Raises Unauthenticated, or RateLimited after many."""
-    header = request.headers.get("Authorization")
     try:
-        if not header:
-            raise Unauthenticated("Send your API key as `Authorization: Bearer sk_live_…`.", code="missing_api_key")
-        scheme, _, token = header.partition(" ")
-        if scheme.lower() != "bearer":
-            raise Unauthenticated("The Authorization header must read `Bearer sk_live_…`.")
-        principal = keys.authenticate(token.strip(), caller_ip())
+        principal = prove(request.headers.get("Authorization"), caller_ip())
     except Unauthenticated:
         ratelimit.charge_failure(caller_ip())
         raise
@@ -67,13 +67,24 @@ def authenticate() -> Principal:
     return principal
 
 
+def prove(header: str | None, ip: str) -> Principal:
+    """The principal of an Authorization header. Raises Unauthenticated; counts nothing."""
+    if not header:
+        raise Unauthenticated("Send your API key as `Authorization: Bearer sk_live_…`.", code="missing_api_key")
+    scheme, _, token = header.partition(" ")
+    if scheme.lower() != "bearer":
+        raise Unauthenticated("The Authorization header must read `Bearer sk_live_…`.")
+    return keys.authenticate(token.strip(), ip)
+
+
 def caller_ip() -> str:
     """The address of the peer; a proxy in front must be named to the server, not guessed here."""
-    return request.remote_addr or "127.0.0.1"
+    return request.remote_addr or LOOPBACK
 
 
-def _check(principal: Principal, name: str) -> None:
-    if principal.cidrs is not None and not _is_inside(caller_ip(), principal.cidrs):
+def permit(principal: Principal, name: str, ip: str) -> None:
+    """Whether a key may call a route of scope `name` from `ip`. Raises Forbidden."""
+    if principal.cidrs is not None and not _is_inside(ip, principal.cidrs):
         raise Forbidden("This key may not be used from your address.", code="ip_not_allowed")
     if name != ANY and not principal.may(name):
         raise Forbidden(f"This key lacks the scope {name}.", code="insufficient_scope")

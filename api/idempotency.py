@@ -4,6 +4,7 @@ Never here: storage.
 """
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 from flask import request
@@ -21,7 +22,12 @@ def take_key(principal: Principal, fields: dict[str, Any]) -> str | None:
 
     Raises InvalidRequest: malformed, two different values, or missing where this API key requires one.
     """
-    found = {_read(value, name) for name in _HEADERS if (value := request.headers.get(name)) is not None}
+    return find_key(principal, fields, request.headers.get)
+
+
+def find_key(principal: Principal, fields: dict[str, Any], header: Callable[[str], str | None]) -> str | None:
+    """The same of a request whose headers `header` looks up."""
+    found = {_read(value, name) for name in _HEADERS if (value := header(name)) is not None}
     key = _only(found | _carried(fields))
     if key is None and principal.require_idempotency:
         raise InvalidRequest("This API key requires an Idempotency-Key.", code="idempotency_key_required")

@@ -2,6 +2,7 @@
 
 from flask import Response, current_app, g
 
+from api.handover import tried
 from common.domain.errors import RateLimited
 from common.domain.principals import Principal
 from common.limits import Limiter, Verdict
@@ -20,11 +21,19 @@ def charge(principal: Principal, policy: str, cost: int = 1) -> None:
 
     The bucket's name holds the limit, so keys with a lower limit of their own share one of their own.
     """
-    limit = principal.requests_per_minute
-    verdict = limiter().take(f"{policy}:{principal.account_id}:{limit}", limit, cost)
+    before = tried()
+    first = before is not None and "verdict" not in g
+    verdict = before.verdict if before is not None and first else count(limiter(), principal, policy, cost)
     g.verdict, g.policy = verdict, policy
+    limit = principal.requests_per_minute
     if not verdict.allowed:
         raise RateLimited(f"More than {limit} requests in 60 seconds: wait {verdict.wait} s.", retry_after=verdict.wait)
+
+
+def count(by: Limiter, principal: Principal, policy: str, cost: int = 1) -> Verdict:
+    """Take `cost` from the bucket of the principal's account."""
+    limit = principal.requests_per_minute
+    return by.take(f"{policy}:{principal.account_id}:{limit}", limit, cost)
 
 
 def charge_failure(ip: str) -> None:
@@ -42,12 +51,18 @@ def add_headers(response: Response, ip: str) -> None:
     verdict: Verdict | None = g.get("verdict")
     if verdict is None:
         verdict = limiter().take(f"auth:{ip}", AUTH_FAILURES_PER_MINUTE, 0)
-    policy = g.get("policy", "auth")
-    headers = response.headers
-    headers["X-RateLimit-Limit"] = str(verdict.limit)
-    headers["X-RateLimit-Remaining"] = str(verdict.remaining)
-    headers["X-RateLimit-Reset"] = str(verdict.reset)
-    headers["RateLimit-Policy"] = f'"{policy}";q={verdict.limit};w=60'
-    headers["RateLimit"] = f'"{policy}";r={verdict.remaining};t={verdict.wait}'
+    response.headers.extend(headers_of(verdict, g.get("policy", "auth")))
+
+
+def headers_of(verdict: Verdict, policy: str) -> list[tuple[str, str]]:
+    """The quota headers of one verdict."""
+    headers = [
+        ("X-RateLimit-Limit", str(verdict.limit)),
+        ("X-RateLimit-Remaining", str(verdict.remaining)),
+        ("X-RateLimit-Reset", str(verdict.reset)),
+        ("RateLimit-Policy", f'"{policy}";q={verdict.limit};w=60'),
+        ("RateLimit", f'"{policy}";r={verdict.remaining};t={verdict.wait}'),
+    ]
     if verdict.degraded:
-        headers["X-RateLimit-Degraded"] = "1"
+        headers.append(("X-RateLimit-Degraded", "1"))
+    return headers

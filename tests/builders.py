@@ -12,7 +12,7 @@ from common.config import Settings, current_settings
 from common.db.session import transaction
 from common.domain.ids import new_id
 from common.domain.principals import SCOPES, Principal
-from common.services import accepting, composing
+from common.services import composing, writing
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ def a_draft(account: Account, recipient: str = "user@example.net", **fields: Any
 def some_messages(connection: Connection, account: Account, count: int, **fields: Any) -> list[UUID]:
     """Queued messages, written by the accept statement itself, without tickets."""
     drafts = [a_draft(account, f"user{number}@example.net", **fields) for number in range(count)]
-    accepting.write(connection, current_settings(), drafts)
+    writing.write(connection, current_settings(), drafts)
     return [draft.id for draft in drafts]
 
 

@@ -22,7 +22,8 @@ from common.domain.errors import DomainError, FieldError, InvalidFields, Invalid
 from common.domain.lifecycle import STATUSES
 from common.domain.tiers import NUMBERS, TIERS
 from common.services import listing, messages, resending, tickets
-from common.services.accepting import Answer, accept, accept_draft
+from common.services.accepting import accept, accept_draft
+from common.services.writing import Answer
 
 blueprint = Blueprint("messages", __name__, url_prefix="/v1/messages")
 
@@ -238,7 +239,7 @@ def resend_message(message_id: str) -> Response:
         made = resending.copy(connection, g.principal, [which], request_id=g.request_id, idempotency_key=key)[0]
     if isinstance(made, DomainError):
         raise made
-    return _accepted(accept_draft(made, request_id=g.request_id))
+    return _accepted(accept_draft(made))
 
 
 @blueprint.delete("/<message_id>")

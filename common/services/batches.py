@@ -18,9 +18,9 @@ from common.db.session import rows, run, transaction
 from common.domain.errors import DomainError, FieldError, Forbidden, InvalidFields, KeyReused
 from common.domain.ids import encode, new_id
 from common.domain.principals import Principal
-from common.services import accepting
-from common.services.accepting import Answer
+from common.services import writing
 from common.services.composing import Draft, compose, fingerprint
+from common.services.writing import Answer
 
 ROUTE = "POST /v1/messages/batch"
 MOST_ITEMS = 1000
@@ -70,10 +70,10 @@ def accept_batch(
             run(connection, "SET LOCAL lock_timeout = '2s'")
             answer, written = _write(connection, settings, batch, idempotency_key, whole, drafts, faults)
     except DBAPIError as error:
-        raise accepting.refusal_of(error) from error
+        raise writing.refusal_of(error) from error
     except SQLAlchemyError as error:
-        raise accepting.unreachable() from error
-    accepting.leave_tickets([draft for draft in drafts.values() if draft.id in written], written)
+        raise writing.unreachable() from error
+    writing.leave_tickets([draft for draft in drafts.values() if draft.id in written], written)
     return answer
 
 
@@ -122,15 +122,15 @@ def _write(
 ) -> tuple[Answer, dict[UUID, list[UUID]]]:
     if key is not None and not _take_key(connection, settings, batch, key, whole):
         return _replay(connection, batch, key, whole), {}
-    written = accepting.write(connection, settings, list(drafts.values()))
-    earlier = accepting.recall(connection, [draft for draft in drafts.values() if draft.id not in written])
+    written = writing.write(connection, settings, list(drafts.values()))
+    earlier = writing.recall(connection, [draft for draft in drafts.values() if draft.id not in written])
     entries: dict[int, dict[str, Any]] = {}
     for number, draft in drafts.items():
         if draft.id in written:
             entries[number] = draft.public
             continue
         try:
-            found = accepting.replayed(draft, earlier)
+            found = writing.replayed(draft, earlier)
             entries[number] = {**orjson.loads(found.body), "replayed": True}
         except KeyReused as fault:
             faults[number] = KeyReused(fault.detail, errors=[_REUSED], extra=fault.extra)
@@ -196,7 +196,7 @@ def _take_key(connection: Connection, settings: Settings, batch: _Batch, key: st
 def _replay(connection: Connection, batch: _Batch, key: str, whole: str) -> Answer:
     found = rows(connection, _READ_KEY, *_identity(batch, key))
     if not found:
-        raise accepting.unreachable()
+        raise writing.unreachable()
     if found[0].fingerprint != whole:
         detail = f"This Idempotency-Key was used with another payload by {found[0].request_id}. Use a new key."
         raise KeyReused(detail, extra={"first_request_id": found[0].request_id})

@@ -1,7 +1,7 @@
 """Events: told in the transaction of what they tell, and fanned out to webhooks in the same statement.
 
 `record` tells what has no message (a suppression, a domain, a webhook); `tell` what happened to a
-message without moving it. Status changes tell their event in lifecycle.py and accepting.py, with
+message without moving it. Status changes tell their event in lifecycle.py and writing.py, with
 the same `fan_out`. Never here: reading the stream (stream.py) or posting (webhooks.py).
 """
 

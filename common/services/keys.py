@@ -4,13 +4,14 @@ Never here: HTTP, or making and changing them for a caller (services/issuing.py)
 `domain/principals.py`.
 """
 
+import hashlib
 import hmac
 import re
 import secrets
 import threading
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -71,9 +72,14 @@ class _Known:
     until: float
     secrets: _Secrets
     principal: Principal
+    proofs: set[bytes] = field(default_factory=set)
 
 
 _cache: dict[str, _Known] = {}
+_proven: dict[bytes, _Known] = {}
+_PROOF_KEY = secrets.token_bytes(32)
+"""Tokens whose current secret this process has just proved, under a digest that only it can compute."""
+
 _cache_lock = threading.Lock()
 _used: dict[UUID, str] = {}
 
@@ -118,37 +124,56 @@ def authenticate(token: str, ip: str) -> Principal:
     its secret wrong or just rotated elsewhere: the time an answer takes tells nobody which keys exist.
     Raises Unauthenticated (invalid_api_key, expired_api_key).
     """
-    found = _TOKEN.match(token)
-    if found is None or _checksum(token[:-6]) != found[4]:
-        raise Unauthenticated("This is not a Sendarix API key: check that it was copied whole.")
-    kid, given = found[2], _hash(found[3])
-    known = _cache.get(kid)
-    if known is not None and known.until > clock.monotonic() and known.secrets.prove(given):
-        principal = known.principal
-    else:
-        principal = _look_up(kid, given)
-    if principal.environment != found[1]:
-        raise Unauthenticated("The API key is unknown or revoked.")
+    proof = hashlib.blake2b(token.encode("utf-8", "surrogatepass"), digest_size=32, key=_PROOF_KEY).digest()
+    known = _proven.get(proof)
+    if known is None or known.until <= clock.monotonic():
+        known = _prove(token, proof)
+    principal = known.principal
     if principal.expires_at is not None and principal.expires_at <= clock.now():
         raise Unauthenticated("The API key has expired.", code="expired_api_key")
     _used[principal.key_id] = ip
     return principal
 
 
-def _look_up(kid: str, given: bytes) -> Principal:
+def _prove(token: str, proof: bytes) -> _Known:
+    found = _TOKEN.match(token)
+    if found is None or _checksum(token[:-6]) != found[4]:
+        raise Unauthenticated("This is not a Sendarix API key: check that it was copied whole.")
+    kid, given = found[2], _hash(found[3])
+    known = _cache.get(kid)
+    if known is None or known.until <= clock.monotonic() or not known.secrets.prove(given):
+        known = _look_up(kid, given)
+    if known.principal.environment != found[1]:
+        raise Unauthenticated("The API key is unknown or revoked.")
+    if hmac.compare_digest(known.secrets.current, given):
+        with _cache_lock:
+            if _cache.get(kid) is known:
+                _proven[proof] = known
+                known.proofs.add(proof)
+    return known
+
+
+def _look_up(kid: str, given: bytes) -> _Known:
     asked = clock.monotonic()  # before the read: a revocation counts from its commit
     with transaction() as connection:
         found = rows(connection, _FIND, kid)
     secrets = _secrets(found[0]) if found else _Secrets()
     if not secrets.prove(given):
         raise Unauthenticated("The API key is unknown or revoked.")
-    principal = _principal(found[0])
+    known = _Known(asked + CACHE_SECONDS, secrets, _principal(found[0]))
     with _cache_lock:
-        _cache.pop(kid, None)
+        _drop(kid)
         while len(_cache) >= CACHE_SIZE:
-            _cache.pop(next(iter(_cache)))
-        _cache[kid] = _Known(asked + CACHE_SECONDS, secrets, principal)
-    return principal
+            _drop(next(iter(_cache)))
+        _cache[kid] = known
+    return known
+
+
+def _drop(kid: str) -> None:
+    """Forget a key and every proof of it. Under the lock."""
+    known = _cache.pop(kid, None)
+    for proof in known.proofs if known is not None else ():
+        _proven.pop(proof, None)
 
 
 def _secrets(row: Any) -> _Secrets:
@@ -181,6 +206,7 @@ def forget() -> None:
     """Empty this process's memory of keys."""
     with _cache_lock:
         _cache.clear()
+        _proven.clear()
 
 
 def create(
@@ -226,7 +252,7 @@ def revoke(connection: Connection, kid: str, *, now: datetime) -> bool:
 def forget_one(kid: str) -> None:
     """Drop one key from this process's memory, after it was changed here."""
     with _cache_lock:
-        _cache.pop(kid, None)
+        _drop(kid)
 
 
 def is_alive(connection: Connection, token: str) -> bool:

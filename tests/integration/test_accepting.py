@@ -10,7 +10,7 @@ import pytest
 from common.db.session import rows, transaction
 from common.domain.errors import DomainError, Forbidden, InvalidFields, KeyReused
 from common.services import accepting
-from common.services.accepting import Answer
+from common.services.writing import Answer
 from tests.builders import Account, an_account
 
 pytestmark = pytest.mark.usefixtures("database")

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from redis import Redis
 
+from common import limits
 from common.config import read_settings
 from common.limits import WINDOW, Limiter, LocalBuckets
 
@@ -61,3 +62,26 @@ def test_the_local_stand_in_keeps_the_same_bound(later: int, allowed: bool) -> N
     assert buckets.take("a", 2, 2, 1000).remaining == 0
     assert buckets.take("a", 2, 1, 1000).reset == 1061
     assert buckets.take("a", 2, 1, 1000 + later).allowed is allowed
+
+
+def test_what_is_taken_ahead_never_passes_the_limit(engines: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "AHEAD_FROM", 1)
+    Redis.from_url(engines.redis_url).flushdb()
+    limiters = [Limiter(read_settings()) for _ in range(2)]
+    with ThreadPoolExecutor(8) as pool:
+        verdicts = list(pool.map(lambda number: limiters[number % 2].take("busy", 2000), range(2400)))
+    allowed = sum(each.allowed for each in verdicts)
+    assert 1900 <= allowed <= 2000
+    assert min(each.remaining for each in verdicts) == 0
+
+
+def test_a_busy_set_is_asked_for_many_at_once(engines: Any) -> None:
+    Redis.from_url(engines.redis_url).flushdb()
+    limiter = Limiter(read_settings())
+    calls = []
+    asked = limiter._run
+    limiter._run = lambda *given: calls.append(given) or asked(*given)  # type: ignore[func-returns-value,method-assign]
+    for _ in range(400):
+        assert limiter.take("many", 100_000).allowed
+    assert len(calls) < 100
+    assert sum(cost for _, _, cost in calls) >= 400

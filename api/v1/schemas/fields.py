@@ -8,19 +8,16 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
-from marshmallow import RAISE, Schema, ValidationError, fields
+from marshmallow import RAISE, Schema, ValidationError
 
+from api.v1.schemas.coded import Coded as Coded
+from api.v1.schemas.coded import Note as Note
+from api.v1.schemas.coded import wrong as wrong
 from api.v1.schemas.faults import flatten
+from api.v1.schemas.plain import read_plainly
 from common.domain.addresses import PLAIN_ADDRESS, AddressError, parse_address, split_display_name
 from common.domain.errors import InvalidFields
 
-_CODES = {
-    "required": ("required", "is required"),
-    "null": ("required", "must not be null"),
-    "invalid": ("invalid_type", "has the wrong type"),
-    "type": ("invalid_type", "has the wrong type"),
-    "invalid_utf8": ("invalid_format", "is not UTF-8"),
-}
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
 _PLAIN = {"type": "string", "format": "email", "maxLength": 254, "pattern": f"^{PLAIN_ADDRESS}$"}
 MAILBOX: dict[str, Any] = {
@@ -45,40 +42,6 @@ MAILBOX: dict[str, Any] = {
         },
     ],
 }
-
-
-class Note(str):
-    """A message with its code; marshmallow carries it through as the text it is."""
-
-    code: str
-
-    def __new__(cls, code: str, text: str) -> "Note":
-        made = super().__new__(cls, text)
-        made.code = code
-        return made
-
-
-def wrong(code: str, text: str) -> ValidationError:
-    """The error of one field."""
-    return ValidationError(Note(code, text))
-
-
-class Coded(fields.Field[Any]):
-    """A field whose own errors have a code."""
-
-    def make_error(self, key: str, **_: Any) -> ValidationError:
-        return wrong(*_CODES.get(key, ("invalid_format", "is not valid")))
-
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **_: Any) -> Any:  # noqa: ARG002
-        return self.read(value)
-
-    def read(self, value: Any) -> Any:
-        """The value as the verbs take it. Raises ValidationError."""
-        return value
-
-    def describe(self) -> dict[str, Any]:
-        """What `read` takes, as JSON Schema: whatever is valid by it is accepted."""
-        return {}
 
 
 class Text(Coded):
@@ -280,6 +243,9 @@ class In(Schema):
 
 def load(schema: Schema, body: Mapping[str, Any]) -> dict[str, Any]:
     """The validated fields; absent and null ones are left out. Raises InvalidFields in document order."""
+    plain = read_plainly(schema, body)
+    if plain is not None:
+        return plain
     given = {name: value for name, value in body.items() if value is not None}
     try:
         found: dict[str, Any] = schema.load(given)

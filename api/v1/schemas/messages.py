@@ -112,6 +112,9 @@ def _header_fault(name: str, text: Any) -> Note | None:
     return None
 
 
+_SCALARS = (str, int, float)  # a bool is an int
+
+
 class Metadata(Coded):
     """At most 50 keys of 40 characters with scalar values of 500."""
 
@@ -124,7 +127,7 @@ class Metadata(Coded):
         for key, item in value.items():
             if not 1 <= len(key) <= 40:
                 errors[key] = [Note("too_long", "is a key over 40 characters, or empty")]
-            elif not isinstance(item, str | int | float | bool):
+            elif not isinstance(item, _SCALARS):
                 errors[key] = [Note("invalid_type", "must be a string, a number, true or false")]
             elif isinstance(item, str) and len(item) > 500:
                 errors[key] = [Note("too_long", "is over 500 characters")]
