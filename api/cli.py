@@ -37,6 +37,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
 
 
+def commands() -> dict[str, str]:
+    """Every command with its sentence, for the help of the whole `sendarix` command."""
+    found = next(each for each in _parser()._actions if isinstance(each, argparse._SubParsersAction))
+    return {each.dest: each.help or "" for each in found._choices_actions}
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="sendarix", description="Operate a Sendarix installation.")
     commands = parser.add_subparsers(required=True, metavar="command")

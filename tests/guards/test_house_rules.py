@@ -10,7 +10,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 
 ROOT = Path(__file__).parents[2]
-OURS = ("api", "workers", "common", "deploy")
+OURS = ("api", "workers", "common", "deploy", "sendarix")
 MIGRATIONS = ROOT / "common" / "db" / "migrations"
 STATUS_WRITERS = {"common/services/lifecycle.py", "common/services/writing.py"}
 MOST_FILE_LINES, MOST_FUNCTION_LINES = 300, 40

@@ -1,0 +1,112 @@
+"""The calls of the API as methods. Never here: HTTP (transport.py) or output (cli)."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any, cast
+from urllib.parse import quote
+
+from sendarix.shapes import Accepted, ApiKey, Batch, DeadLetter, Event, Message, NewMessage, Suppression
+from sendarix.transport import Transport
+
+PAGE = 100
+
+
+class Client:
+    """One installation, with one key.
+
+    >>> client = Client("http://127.0.0.1:8000", "sk_test_sdx_…")
+    >>> client.send({"recipient": "user@example.com", "subject": "Hello", "text": "Hello"})["message_id"]
+
+    Every method raises ApiError when the API refuses, and Unreachable when it does not answer, after up to 5 attempts.
+    Lists are iterators that fetch page after page; their filters are the query parameters of the API.
+    """
+
+    def __init__(self, url: str, api_key: str | None = None, **options: Any) -> None:
+        """`options` are those of Transport: timeout in seconds, attempts."""
+        self.transport = Transport(url, api_key, **options)
+
+    def send(self, message: NewMessage, *, idempotency_key: str | None = None) -> Accepted:
+        """Accept one message.
+
+        Without `idempotency_key` it gets a random one, which makes the attempts of this call safe; with one of your
+        own, a repeated call is safe as well.
+        """
+        found = self.transport.call("POST", "/v1/messages", body=message, idempotency_key=idempotency_key)
+        return cast(Accepted, found)
+
+    def send_batch(
+        self, messages: Iterable[NewMessage], *, partial: bool = False, idempotency_key: str | None = None
+    ) -> Batch:
+        """Accept up to 1,000 messages: all or none, or with `partial` what can be accepted."""
+        body = {"messages": list(messages), "on_error": "partial" if partial else "reject"}
+        found = self.transport.call("POST", "/v1/messages/batch", body=body, idempotency_key=idempotency_key)
+        return cast(Batch, found)
+
+    def message(self, message_id: str) -> Message:
+        """The state of one message."""
+        return cast(Message, self.transport.call("GET", _path("/v1/messages", message_id)))
+
+    def messages(self, **filters: Any) -> Iterator[Message]:
+        """Messages, newest first."""
+        return cast(Iterator[Message], self.pages("/v1/messages", **filters))
+
+    def events(self, message_id: str) -> list[Event]:
+        """The timeline of one message, oldest first."""
+        return cast(list[Event], self.transport.call("GET", _path("/v1/messages", message_id) + "/events")["data"])
+
+    def cancel(self, message_id: str) -> Message:
+        """Take a message back before it is delivered."""
+        return cast(Message, self.transport.call("DELETE", _path("/v1/messages", message_id)))
+
+    def reschedule(self, message_id: str, scheduled_time: str | None) -> Message:
+        """Send a message that still waits at another time; None is now."""
+        body = {"scheduled_time": scheduled_time}
+        return cast(Message, self.transport.call("PATCH", _path("/v1/messages", message_id), body=body))
+
+    def keys(self, **filters: Any) -> Iterator[ApiKey]:
+        """API keys of this environment, without their secrets."""
+        return cast(Iterator[ApiKey], self.pages("/v1/api-keys", **filters))
+
+    def create_key(self, fields: dict[str, Any]) -> ApiKey:
+        """Make a key. Its `secret` is answered this once, so an unanswered call is not repeated."""
+        return cast(ApiKey, self.transport.call("POST", "/v1/api-keys", body=fields, repeatable=False))
+
+    def rotate_key(self, key_id: str, overlap_seconds: int = 0) -> ApiKey:
+        """Give a key a new secret; the one before counts for `overlap_seconds` more."""
+        path = _path("/v1/api-keys", key_id) + "/rotate"
+        body = {"overlap_seconds": overlap_seconds}
+        return cast(ApiKey, self.transport.call("POST", path, body=body, repeatable=False))
+
+    def revoke_key(self, key_id: str) -> None:
+        """End a key, everywhere within 5 seconds."""
+        self.transport.call("DELETE", _path("/v1/api-keys", key_id))
+
+    def suppressions(self, **filters: Any) -> Iterator[Suppression]:
+        """Suppressions, newest first."""
+        return cast(Iterator[Suppression], self.pages("/v1/suppressions", **filters))
+
+    def suppress(self, fields: dict[str, Any]) -> Suppression:
+        """Stop mail to an address. Repeating it keeps the first."""
+        return cast(Suppression, self.transport.call("POST", "/v1/suppressions", body=fields))
+
+    def unsuppress(self, recipient: str) -> None:
+        """Let mail to an address through again."""
+        self.transport.call("DELETE", _path("/v1/suppressions", recipient))
+
+    def dead_letters(self, **filters: Any) -> Iterator[DeadLetter]:
+        """Messages that ended badly, newest first."""
+        return cast(Iterator[DeadLetter], self.pages("/v1/dead-letters", **filters))
+
+    def pages(self, path: str, **filters: Any) -> Iterator[dict[str, Any]]:
+        """Every entry of any list of the API."""
+        query = {name: value for name, value in filters.items() if value not in (None, "", [], ())}
+        query.setdefault("limit", PAGE)
+        while True:
+            page = self.transport.call("GET", path, query=query)
+            yield from page["data"]
+            if not page.get("has_more"):
+                return
+            query["cursor"] = page["next_cursor"]
+
+
+def _path(base: str, name: str) -> str:
+    return f"{base}/{quote(name, safe='@')}"
