@@ -66,13 +66,13 @@ class Resolver:
     NXDOMAIN counts only when a second try, at another server where there is one, says the same.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, seconds: float = LIFETIME_SECONDS) -> None:
         self._resolver = dns.resolver.Resolver(configure=not settings.dns_servers)
         if settings.dns_servers:
             self._resolver.nameservers = [
                 dns.nameserver.Do53Nameserver(host, port) for host, port in read_servers(settings.dns_servers)
             ]
-        self._resolver.lifetime = LIFETIME_SECONDS
+        self._resolver.lifetime = self._seconds = seconds
         self._resolver.use_edns(0, dns.flags.DO, 1232)
         self._trusted = settings.dns_trusted
         self.cache = Cache(settings)
@@ -105,7 +105,7 @@ class Resolver:
         servers = self._resolver.nameservers
         other = dns.resolver.Resolver(configure=False)
         other.nameservers = [*servers[1:], *servers[:1]]
-        other.lifetime = LIFETIME_SECONDS
+        other.lifetime = self._seconds
         other.use_edns(0, dns.flags.DO, 1232)
         second = self._query(name, kind, moment, other)
         return first if second.kind == "no_name" else second

@@ -34,7 +34,7 @@ from api.v1.schemas.webhooks import (
 from common.config import current_settings
 from common.db.session import transaction
 from common.domain.webhooks import USUAL_OVERLAP_SECONDS
-from common.services import subscriptions, webhook_secrets, webhook_switches, webhooks
+from common.services import subscriptions, webhook_due, webhook_secrets, webhook_switches
 
 blueprint = Blueprint("webhooks", __name__, url_prefix="/v1/webhooks")
 
@@ -124,7 +124,7 @@ def test_webhook(webhook_id: str) -> Response:
     which = query.path_id("whk", webhook_id)
     with transaction() as connection:
         found, left = webhook_switches.test(connection, g.principal, which)
-    webhooks.leave(left)
+    webhook_due.leave(left)
     return json_answer(found, 202)
 
 

@@ -12,7 +12,21 @@ RELEASE_MESSAGES = "retry.release_messages"
 DISPATCH_DELIVERIES = "webhooks.dispatch_deliveries"
 """ids: webhook deliveries."""
 
+DRAIN_WEBHOOKS = "webhooks.drain_webhooks"
+"""ids: webhooks with parked deliveries."""
+
+DRAIN_SLOW_WEBHOOKS = "webhooks.drain_slow_webhooks"
+"""ids: webhooks with parked deliveries, whose endpoints take long."""
+
 PRUNE = "maintenance.prune"
 """No ids: removes what retention ends."""
 
-ALL = (ROUTE_MESSAGES, DELIVER_MESSAGES, RELEASE_MESSAGES, DISPATCH_DELIVERIES, PRUNE)
+ALL = (
+    ROUTE_MESSAGES,
+    DELIVER_MESSAGES,
+    RELEASE_MESSAGES,
+    DISPATCH_DELIVERIES,
+    DRAIN_WEBHOOKS,
+    DRAIN_SLOW_WEBHOOKS,
+    PRUNE,
+)

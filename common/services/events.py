@@ -90,7 +90,7 @@ def record(connection: Connection, events: Sequence[NewEvent]) -> list[UUID]:
     """Tell events in the caller's transaction, which must be that of what they tell.
 
     Answers the webhook deliveries. Nobody needs to leave tickets for them: the scheduler does within a second;
-    who cannot wait calls `webhooks.leave` with them after the commit.
+    who cannot wait calls `webhook_due.leave` with them after the commit.
     """
     if not events:
         return []

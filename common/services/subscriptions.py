@@ -151,7 +151,7 @@ def lock(connection: Connection, principal: Principal, webhook_id: UUID) -> Any:
     """The row of a webhook that is about to be changed. Raises NotFound."""
     found = rows(
         connection,
-        "SELECT * FROM webhooks WHERE id = %s AND account_id = %s AND environment = %s FOR UPDATE",
+        "SELECT * FROM webhooks WHERE id = %s AND account_id = %s AND environment = %s FOR NO KEY UPDATE",
         webhook_id,
         principal.account_id,
         principal.environment,

@@ -63,6 +63,7 @@ def enable(
     `recover` says what becomes of what was held: `all` is told, with `since` only what was created at that time or
     later, with `none` nothing; the rest is `skipped`, and can still be replayed. Answers how many are told and skipped.
     """
+    run(connection, "SELECT FROM webhook_health WHERE webhook_id = %s FOR UPDATE", webhook_id)  # as lanes do, first
     subscriptions.lock(connection, principal, webhook_id)
     run(connection, _ENABLE, webhook_id)
     run(connection, _HEAL, webhook_id)

@@ -1,38 +1,60 @@
-"""claim, record, sweep: webhook deliveries are rows like messages; the ticket is only a hint.
+"""claim, drain, record, release: webhook deliveries are rows like messages; a ticket is only a hint.
 
-Deliveries are written by services/lifecycle.py in the transaction of their event. Never here: HTTP.
+A lane is one worker thread that posts the deliveries of one endpoint one after another. How many lanes an endpoint has,
+and how many deliveries a lane takes, is domain/webhook_health.py. What finds no room is parked: lanes that become free
+take it from there. Deliveries are written by services/events.py. Never here: HTTP, or finding what is due
+(webhook_due.py).
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection
 
+from common import clock
 from common.config import Settings, current_settings
-from common.db.session import as_json, rows
+from common.db.session import as_json, rows, run
+from common.domain.errors import Unavailable
 from common.domain.ids import encode
-from common.queueing import publisher, queues, tasks
-from common.sealing import unseal
+from common.domain.webhook_health import SLOW_MS, Health, room
+from common.services import webhook_secrets
+from common.services.subscriptions import open_headers
 
-SCHEDULE = (0.0, 5.0, 300.0, 1800.0, 7200.0, 18000.0, 36000.0, 50400.0, 72000.0, 86400.0, 86400.0, 86400.0)
-"""Seconds before each of the 12 attempts."""
+LEASE_SECONDS = 30
+"""A lane begins no post later than 10 s after its claim, and a post ends within 15 s."""
 
-LEASE_SECONDS = 20
+MOST_SKEW = timedelta(seconds=60)
+HEALTH = tuple(Health.__dataclass_fields__)
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A webhook as its lanes need it. `room` is what may be taken now."""
+
+    id: UUID
+    account_id: UUID
+    url: str
+    plain: bool
+    secrets: tuple[str, ...]
+    key: bytes | None
+    headers: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class Posting:
-    """One delivery this worker owns: where, what and with which secret."""
+    """One delivery this lane owns: what goes where. `webhook_id` is the event's id, as the header is called."""
 
     id: UUID
     epoch: int
     attempt: int
-    url: str
-    secret: str
+    endpoint: Endpoint
     webhook_id: str
+    type: str
     body: bytes
+    replayed: bool
 
     @property
     def public_id(self) -> str:
@@ -40,109 +62,216 @@ class Posting:
 
 
 @dataclass(frozen=True, slots=True)
-class Posted:
-    """What came of it: an HTTP status, or an error word; `response` is an excerpt."""
+class Claimed:
+    """What a lane took, and endpoints whose work belongs to the slow line."""
 
-    ok: bool
-    status: int | None = None
-    error: str | None = None
-    response: str = ""
-    retry_after: float = 0.0
+    postings: list[Posting] = field(default_factory=list)
+    slow: list[UUID] = field(default_factory=list)
 
 
-_CLAIM = """
-WITH due AS (
-  SELECT id FROM webhook_deliveries WHERE id = ANY(%s::uuid[]) AND state = 'waiting'
-     AND next_attempt_at <= now() + interval '200 ms' AND (lease_until IS NULL OR lease_until < now())
-   ORDER BY id FOR UPDATE SKIP LOCKED
-), claimed AS (
-  UPDATE webhook_deliveries d SET lease_until = clock_timestamp() + make_interval(secs => %s),
-         lease_epoch = d.lease_epoch + 1, attempt_no = d.attempt_no + 1
-    FROM due WHERE d.id = due.id
-  RETURNING d.id, d.lease_epoch, d.attempt_no, d.webhook_id, d.event_id, d.payload
+_ENDPOINTS = f"""
+SELECT w.id, w.account_id, w.url, w.environment, w.state, w.ordering, w.max_in_flight, w.requests_per_second,
+       w.headers_sealed, w.signing_key_sealed, h.next_slot_at, h.ticket_at, clock_timestamp() AS moment,
+       {", ".join(f"h.{name}" for name in HEALTH)},
+       ARRAY(SELECT s.sealed FROM webhook_secrets s WHERE s.webhook_id = w.id
+                AND (s.expires_at IS NULL OR s.expires_at > now()) ORDER BY s.id DESC) AS sealed
+  FROM webhooks w JOIN webhook_health h ON h.webhook_id = w.id
+ WHERE w.id = ANY(%s::uuid[]) ORDER BY w.id FOR UPDATE OF h
+"""
+
+_PLAN = """
+WITH plan AS MATERIALIZED (
+  SELECT p.*, l.lanes < p.lanes AS free, l.replaying < greatest(1, p.lanes / 5) AS replays
+    FROM json_to_recordset(%s) AS p(webhook_id uuid, rows integer, lanes integer, hold boolean, ordered boolean)
+    CROSS JOIN LATERAL (
+      SELECT count(DISTINCT lane) AS lanes, count(DISTINCT lane) FILTER (WHERE replay_id IS NOT NULL) AS replaying
+        FROM webhook_deliveries d WHERE d.webhook_id = p.webhook_id AND d.lease_until > now()) l
+), """
+
+_BEHIND = """EXISTS (SELECT FROM webhook_deliveries e WHERE p.ordered AND e.message_id = d.message_id
+           AND e.webhook_id = d.webhook_id AND e.seq < d.seq AND e.state IN ('waiting', 'held'))"""
+"""Another event of the message has to be told first."""
+
+_BY_ID = f"""due AS MATERIALIZED (
+  SELECT d.id, d.webhook_id, d.message_id, d.seq, d.lease_until IS NOT NULL AS lost FROM webhook_deliveries d
+   WHERE d.id = ANY(%s::uuid[]) AND d.state = 'waiting' AND d.next_attempt_at <= now() + interval '200 ms'
+     AND (d.lease_until IS NULL OR d.lease_until < now())
+   ORDER BY d.id FOR UPDATE SKIP LOCKED
+), open AS (
+  SELECT d.*, p.hold, p.rows, p.free AND NOT p.hold AND NOT {_BEHIND} AS able FROM due d JOIN plan p USING (webhook_id)
+), ranked AS (
+  SELECT o.*, o.able AND row_number() OVER (PARTITION BY o.webhook_id, o.able ORDER BY o.id) <= o.rows AS taken
+    FROM open o
+)"""
+
+_PARKED = f"""ranked AS MATERIALIZED (
+  SELECT d.id, false AS hold, false AS lost, true AS taken FROM plan p CROSS JOIN LATERAL (
+    SELECT d.id FROM webhook_deliveries d
+     WHERE d.webhook_id = p.webhook_id AND d.parked AND d.state = 'waiting' AND p.free AND NOT p.hold
+       AND (d.replay_id IS NULL OR p.replays) AND NOT {_BEHIND}
+     ORDER BY (d.replay_id IS NOT NULL), d.id LIMIT p.rows FOR UPDATE SKIP LOCKED) d
+)"""
+
+_MOVE = """, moved AS (
+  UPDATE webhook_deliveries d SET
+         state = CASE WHEN r.hold THEN 'held' ELSE d.state END,
+         parked = NOT r.taken AND NOT r.hold,
+         lease_until = CASE WHEN r.taken THEN clock_timestamp() + make_interval(secs => %s) END,
+         lane = CASE WHEN r.taken THEN %s::uuid END,
+         lease_epoch = d.lease_epoch + r.taken::integer,
+         attempt_no = d.attempt_no + (r.taken AND NOT r.lost)::integer
+    FROM ranked r WHERE d.id = r.id
+  RETURNING d.id, d.lease_epoch, d.attempt_no, d.webhook_id, d.event_id, d.type, d.replay_id, r.taken, r.lost,
+            CASE WHEN r.taken THEN d.payload END AS payload
+), lost AS (
+  UPDATE webhook_attempts a SET ended_at = clock_timestamp(), error = 'interrupted'
+    FROM moved m WHERE m.lost AND a.delivery_id = m.id AND a.ended_at IS NULL
 ), started AS (
   INSERT INTO webhook_attempts (delivery_id, epoch, number, started_at)
-  SELECT id, lease_epoch, attempt_no, clock_timestamp() FROM claimed
+  SELECT id, lease_epoch, attempt_no, clock_timestamp() FROM moved WHERE taken
 )
-SELECT c.*, w.url, (SELECT s.sealed FROM webhook_secrets s WHERE s.webhook_id = w.id
-                     ORDER BY s.created_at DESC LIMIT 1) AS sealed
-  FROM claimed c JOIN webhooks w ON w.id = c.webhook_id ORDER BY c.id
+SELECT * FROM moved WHERE taken ORDER BY id
 """
 
 
-def claim(connection: Connection, ids: Sequence[UUID]) -> list[Posting]:
-    """Take the due ones of `ids`; what is missing is somebody else's or has been delivered."""
+def group(connection: Connection, ids: Sequence[UUID]) -> dict[UUID, list[UUID]]:
+    """Deliveries by their webhook."""
+    found: dict[UUID, list[UUID]] = {}
+    for row in rows(connection, "SELECT id, webhook_id FROM webhook_deliveries WHERE id = ANY(%s::uuid[])", list(ids)):
+        found.setdefault(row.webhook_id, []).append(row.id)
+    return found
+
+
+def claim(
+    connection: Connection,
+    webhook_id: UUID,
+    ids: Sequence[UUID],
+    lane: UUID,
+    *,
+    full: Collection[UUID] = (),
+    slow_line: bool = False,
+) -> Claimed:
+    """Take the due ones of `ids`, deliveries of one webhook, as far as there is room; the rest is parked.
+
+    `full` are webhooks and accounts that have enough lanes in this process. What is missing in the answer is parked,
+    held with its webhook, somebody else's, or over. Raises Unavailable when the clocks differ by over a minute.
+    """
+    return _claim(connection, [webhook_id], list(ids), lane, full, slow_line)
+
+
+def drain(
+    connection: Connection,
+    webhook_ids: Sequence[UUID],
+    lane: UUID,
+    *,
+    full: Collection[UUID] = (),
+    slow_line: bool = False,
+) -> Claimed:
+    """Take parked deliveries of webhooks, as far as there is room: live ones first, then replays."""
+    return _claim(connection, webhook_ids, None, lane, full, slow_line)
+
+
+def _claim(
+    connection: Connection,
+    webhook_ids: Sequence[UUID],
+    ids: list[UUID] | None,
+    lane: UUID,
+    full: Collection[UUID],
+    slow_line: bool,
+) -> Claimed:
     settings = current_settings()
-    return [
-        Posting(
-            r.id,
-            r.lease_epoch,
-            r.attempt_no,
-            r.url,
-            unseal(settings, bytes(r.sealed), f"webhook {r.webhook_id}").decode(),
-            encode("evt", r.event_id),
-            r.payload.encode(),
-        )
-        for r in rows(connection, _CLAIM, list(ids), LEASE_SECONDS)
-    ]
+    found = {row.id: row for row in rows(connection, _ENDPOINTS, list(webhook_ids))}
+    plans, changed, slow = [], [], []
+    for row in found.values():
+        if abs(row.moment - clock.now()) > MOST_SKEW:
+            raise Unavailable("The clock of this machine and that of the database differ by over a minute.")
+        plan, change = _plan(row, row.id in full or row.account_id in full)
+        if (row.typical_ms or 0) > SLOW_MS and not slow_line and row.state == "enabled":
+            slow.append(row.id)
+            plan["lanes"] = 0
+        plans.append(plan)
+        changed += [change] if change else []
+    if changed:
+        run(connection, _OPENED, as_json(changed))
+    statement = _PLAN + (_PARKED if ids is None else _BY_ID) + _MOVE
+    given = [as_json(plans)] + ([] if ids is None else [ids])
+    taken = rows(connection, statement, *given, LEASE_SECONDS, lane)
+    ends = {row.webhook_id: _endpoint(settings, found[row.webhook_id]) for row in taken}
+    return Claimed([_posting(row, ends[row.webhook_id]) for row in taken], slow)
 
 
-_RECORD = """
-WITH x AS (SELECT * FROM json_to_recordset(%s) AS x(
-    id uuid, epoch integer, state text, delay double precision, status smallint, error text, response text)),
-moved AS (
-  UPDATE webhook_deliveries d SET state = x.state, lease_until = NULL,
-         next_attempt_at = clock_timestamp() + make_interval(secs => x.delay), ticket_at = NULL, ticket_count = 1,
-         ended_at = CASE WHEN x.state <> 'waiting' THEN clock_timestamp() END
-    FROM x WHERE d.id = x.id AND d.lease_epoch = x.epoch AND d.state = 'waiting'
-  RETURNING d.id, d.lease_epoch)
-UPDATE webhook_attempts a SET ended_at = clock_timestamp(), status = x.status, error = x.error, response = x.response
-  FROM x WHERE a.delivery_id = x.id AND a.epoch = x.epoch
+_OPENED = """
+UPDATE webhook_health h SET breaker = x.breaker, next_slot_at = x.next_slot_at, ticket_at = NULL
+  FROM json_to_recordset(%s) AS x(webhook_id uuid, breaker text, next_slot_at timestamptz)
+ WHERE h.webhook_id = x.webhook_id
 """
 
 
-def record(connection: Connection, settings: Settings, results: Sequence[tuple[Posting, Posted]]) -> None:
-    """Write what came of attempts, and when the next is due."""
-    if results:
-        connection.exec_driver_sql(_RECORD, (as_json([_row(settings, *result) for result in results]),))
-
-
-def _row(settings: Settings, posting: Posting, posted: Posted) -> dict[str, Any]:
-    state, delay = "waiting", 0.0
-    if posted.ok:
-        state = "delivered"
-    elif posting.attempt >= len(SCHEDULE):
-        state = "exhausted"
-    else:
-        delay = max(SCHEDULE[posting.attempt], min(posted.retry_after, 86_400.0)) / settings.time_scale
-    return {
-        "id": posting.id,
-        "epoch": posting.epoch,
-        "state": state,
-        "delay": delay,
-        "status": posted.status,
-        "error": posted.error,
-        "response": posted.response,
+def _plan(row: Any, is_full: bool) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """What may be taken for a webhook, and what that changes in its health."""
+    found = room(
+        health_of(row),
+        row.moment,
+        max_in_flight=row.max_in_flight,
+        requests_per_second=row.requests_per_second,
+        next_slot_at=row.next_slot_at,
+    )
+    plan = {
+        "webhook_id": row.id,
+        "rows": found.rows,
+        "lanes": 0 if is_full or not found.rows else found.lanes,
+        "hold": row.state != "enabled",
+        "ordered": row.ordering == "per_message",
     }
+    if (found.breaker, found.next_slot_at) == (row.breaker, row.next_slot_at) and row.ticket_at is None:
+        return plan, None
+    return plan, {"webhook_id": row.id, "breaker": found.breaker, "next_slot_at": found.next_slot_at}
 
 
-_SWEEP = """
-WITH lost AS (
-  SELECT id FROM webhook_deliveries WHERE state = 'waiting' AND next_attempt_at <= now()
-     AND (lease_until IS NULL OR lease_until < now())
-     AND (ticket_at IS NULL OR ticket_at <= now() - make_interval(secs => 5 * power(4, least(ticket_count, 4) - 1)))
-   ORDER BY next_attempt_at LIMIT 1000 FOR UPDATE SKIP LOCKED)
-UPDATE webhook_deliveries d SET ticket_at = clock_timestamp(), ticket_count = least(d.ticket_count + 1, 100)
-  FROM lost WHERE d.id = lost.id RETURNING d.id
+def health_of(row: Any) -> Health:
+    """The health in a row that has its columns."""
+    return Health(**{name: getattr(row, name) for name in HEALTH})
+
+
+def _endpoint(settings: Settings, row: Any) -> Endpoint:
+    def opened(sealed: Any) -> bytes:
+        return webhook_secrets.open_secret(settings, row.id, bytes(sealed))
+
+    return Endpoint(
+        row.id,
+        row.account_id,
+        row.url,
+        settings.webhook_http or row.environment == "test",
+        tuple(opened(each).decode() for each in row.sealed),
+        opened(row.signing_key_sealed) if row.signing_key_sealed else None,
+        open_headers(settings, row.id, row.headers_sealed),
+    )
+
+
+def _posting(row: Any, endpoint: Endpoint) -> Posting:
+    return Posting(
+        row.id,
+        row.lease_epoch,
+        row.attempt_no,
+        endpoint,
+        encode("evt", row.event_id),
+        row.type,
+        row.payload.encode(),
+        row.replay_id is not None,
+    )
+
+
+_RELEASE = """
+WITH x AS (SELECT * FROM json_to_recordset(%s) AS x(id uuid, epoch integer)),
+freed AS (
+  UPDATE webhook_deliveries d SET lease_until = NULL, lane = NULL, attempt_no = d.attempt_no - 1,
+         parked = d.state = 'waiting'
+    FROM x WHERE d.id = x.id AND d.lease_epoch = x.epoch AND d.lease_until IS NOT NULL)
+DELETE FROM webhook_attempts a USING x WHERE a.delivery_id = x.id AND a.epoch = x.epoch AND a.ended_at IS NULL
 """
 
 
-def sweep(connection: Connection) -> list[UUID]:
-    """Due deliveries without a working ticket."""
-    return [r.id for r in rows(connection, _SWEEP)]
-
-
-def leave(ids: Sequence[UUID]) -> None:
-    """Tickets for webhook deliveries."""
-    if ids:
-        publisher.leave(tasks.DISPATCH_DELIVERIES, queues.WEBHOOKS, ids)
+def release(connection: Connection, postings: Sequence[Posting]) -> None:
+    """Give back what was claimed and never posted: parked, and without an attempt."""
+    if postings:
+        run(connection, _RELEASE, as_json([{"id": each.id, "epoch": each.epoch} for each in postings]))

@@ -31,7 +31,7 @@ class Call:
     status: int
 
     def is_signed_with(self, secret: str) -> bool:
-        return self.signature == sign(secret, self.webhook_id, self.timestamp, self.body.encode())
+        return sign(secret, self.webhook_id, self.timestamp, self.body.encode()) in self.signature.split()
 
     @property
     def told(self) -> tuple[str, int, str]:

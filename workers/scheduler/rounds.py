@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 
 from common.config import Settings
 from common.queueing.queues import DELIVERY, ROUTING
-from common.services import due, retention, tickets, webhooks
+from common.services import due, retention, tickets, webhook_due
 from common.services.lifecycle import Applied
 
 log = structlog.get_logger()
@@ -41,8 +41,8 @@ class Rounds:
         with self._engine.begin() as connection:
             retention.purge_sensitive(connection)
         with self._engine.begin() as connection:
-            late = webhooks.sweep(connection)
-        webhooks.leave(late)
+            late = webhook_due.sweep(connection)
+        webhook_due.leave_due(late)
 
     def _step(self, verb: Callable[[Any], list[due.Due]]) -> None:
         with self._engine.begin() as connection:
