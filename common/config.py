@@ -64,6 +64,9 @@ class Settings:
     delivery_guarantee: str = _setting(
         "str", "at_least_once", "What follows an unknown outcome: at_least_once resends, at_most_once fails."
     )
+    retry_preset: str = _setting(
+        "str", "standard", "Retry schedule of accounts without their own: otp, standard or patient."
+    )
     smarthost_url: str = _setting(
         "str", "", "smtp://user:password@host:port of an upstream relay for live mail; empty sends directly."
     )
@@ -159,6 +162,7 @@ class _environment:
 _CHOICES = {
     "sender_verification": ("required", "warn", "off"),
     "delivery_guarantee": ("at_least_once", "at_most_once"),
+    "retry_preset": ("otp", "standard", "patient"),
     "accept_status": (200, 202),
     "log_format": ("auto", "console", "json"),
 }

@@ -68,6 +68,11 @@ def suppresses(category: str) -> bool:
     return CATEGORIES[category].suppress
 
 
+def reroutes(category: str) -> bool:
+    """Whether another source may be let in where this one is refused for good."""
+    return category == "reputation"
+
+
 def is_hard(category: str) -> bool:
     """Whether the address itself will not work again."""
     return CATEGORIES[category].hard

@@ -203,7 +203,8 @@ _SENDER_SIDE = (
         "greylisted",
         words("""
             greylist | graylist | grey-list | gray-list | grey list | gray list | postgrey | first
-            attempt of
+            attempt of | first time we see | first time sender | unknown ... triplet | new triplet |
+            not yet authorized to deliver | come back in | come back later | new sender, please retry
         """),
         code_class=4,
     ),

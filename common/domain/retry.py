@@ -1,4 +1,9 @@
-"""Attempt number to delay, and when to give up. The brief's schedule; presets; fitting into a ttl."""
+"""Attempt number to delay, and when to give up. The schedule, its presets, fitting into a ttl, hints of servers.
+
+Never here: clocks, or what a reply says (retry_hints.py reads it).
+"""
+
+from math import sqrt
 
 STANDARD = (30.0, 300.0, 1800.0, 7200.0, 18000.0)
 """Seconds from the end of attempt n to attempt n+1: 30 s, 5 min, 30 min, 2 h, 5 h."""
@@ -13,23 +18,42 @@ MAX_ATTEMPTS = 6
 MAX_UNKNOWN = 3
 MAX_CRASHES = 5
 UNKNOWN_DELAY = 30.0
-_TTL_SHAPE = (0.02, 0.05, 0.15, 0.25, 0.40)
-"""Shares of the life left; they stay inside it together with the attempts themselves."""
+GREYLIST_SECONDS = 60.0
+"""No second try sooner after greylisting: five of them outlast the usual 300 s."""
+
+REROUTE_SECONDS = 5.0
+_RESERVE = 0.9
+"""This share of the life left goes into waits; the rest is for the attempts themselves."""
 
 
-def delay_after(attempt: int, seconds_left: float | None = None) -> float | None:
+def attempts_of(preset: str = "standard") -> int:
+    """How many attempts a preset makes in all."""
+    return len(PRESETS[preset]) + 1
+
+
+def delay_after(
+    attempt: int,
+    seconds_left: float | None = None,
+    *,
+    preset: str = "standard",
+    hint: float | None = None,
+    greylisted: bool = False,
+) -> float | None:
     """Seconds to wait after temporary failure number `attempt` (1-based); None means give up.
 
     With `seconds_left` (life until expires_at) the plan shrinks so that the attempts fit inside it
-    and never grows beyond the standard one.
+    and never grows beyond the preset. `hint` is what the server asked for: it replaces the step, unless
+    the message would not live to see it.
     """
-    if attempt >= MAX_ATTEMPTS:
+    steps = PRESETS[preset]
+    if attempt > len(steps):
         return None
-    standard = STANDARD[attempt - 1]
-    if seconds_left is None or sum(STANDARD[attempt - 1 :]) < seconds_left:
-        return standard
-    share = _TTL_SHAPE[attempt - 1] / sum(_TTL_SHAPE[attempt - 1 :])
-    return max(1.0, min(standard, share * seconds_left * 0.9))
+    step = steps[attempt - 1]
+    if seconds_left is not None and sum(steps[attempt - 1 :]) >= seconds_left:
+        weights = [sqrt(each) for each in steps[attempt - 1 :]]
+        step = max(1.0, min(step, weights[0] / sum(weights) * seconds_left * _RESERVE))
+    wanted = hint if hint is not None else max(step, GREYLIST_SECONDS) if greylisted else step
+    return wanted if seconds_left is None or wanted < seconds_left * _RESERVE else step
 
 
 def with_jitter(delay: float, chance: float) -> float:

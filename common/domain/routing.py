@@ -58,5 +58,9 @@ def _first(facts: Facts, sources: Sequence[Source], reason: str) -> Route | None
     if not sources:
         return None
     source = sources[0]
-    site = facts.recipient_domain if source.kind == "direct" else source.kind
-    return Route(source.id, source.name, f"{source.name}/{site}", reason)
+    return Route(source.id, source.name, path_of(source.name, source.kind, facts.recipient_domain), reason)
+
+
+def path_of(source: str, kind: str, recipient_domain: str) -> str:
+    """The path of a message over a source: one place for all that goes through a relay or a sink."""
+    return f"{source}/{recipient_domain if kind == 'direct' else kind}"

@@ -3,37 +3,20 @@
 Nothing here talks SMTP; nothing here decides a path. Every verb takes many and is one statement.
 """
 
-import random
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection
 
 from common.config import Settings
 from common.db.session import as_json, rows, run
-from common.domain import retry
-from common.domain.categories import suppresses
+from common.domain.categories import reroutes
 from common.domain.outcomes import Outcome
-from common.queueing.app import LONGEST_COUNTDOWN
-from common.services import lifecycle
+from common.services import lifecycle, rerouting
+from common.services.claimed import Claimed as Claimed
+from common.services.consequences import consequence
 from common.services.lifecycle import Applied, Change
-
-
-@dataclass(frozen=True, slots=True)
-class Claimed:
-    """A message this worker owns until its lease ends, with everything needed to send it."""
-
-    id: UUID
-    epoch: int
-    row: Any
-
-    @property
-    def attempt(self) -> int:
-        return int(self.row.attempt_no) + 1
-
 
 _CLAIM = """
 WITH due AS (
@@ -52,14 +35,14 @@ WITH due AS (
     FROM due WHERE due.id = m.id AND due.suppressed IS NULL
   RETURNING m.id, m.lease_epoch, m.attempt_no, m.queue_position, m.source_id, m.path, m.tier, m.environment,
     m.account_id, m.recipient, m.recipient_domain, m.created_at, m.expires_at, m.unknown_count,
-    m.delivery_guarantee, m.stream, m.topic
+    m.delivery_guarantee, m.retry_preset, m.stream, m.topic
 ), started AS (
   INSERT INTO attempts (message_id, epoch, number, source_id, started_at)
   SELECT id, lease_epoch, attempt_no + 1, source_id, clock_timestamp() FROM claimed
 )
 SELECT due.id, due.suppressed, k.lease_epoch, k.attempt_no, k.queue_position, k.source_id, k.path, k.tier,
        k.stream, k.topic, k.environment, k.account_id, k.recipient, k.recipient_domain, k.created_at, k.expires_at,
-       k.unknown_count, k.delivery_guarantee,
+       k.unknown_count, k.delivery_guarantee, k.retry_preset,
        c.sender, c.recipient_name, c.subject, c.html, c.text, c.template_id, c.template_version,
        c.template_data, c.cc, c.bcc, c.reply_to, c.headers, c.attachments, c.tags, c.template_slug,
        CASE WHEN c.cc IS NOT NULL OR c.bcc IS NOT NULL THEN (
@@ -167,105 +150,20 @@ def record(
     if unsent:
         _release_untried(connection, settings, unsent)
     changes = {
-        claimed.id: _change(settings, claimed, outcome, now)
+        claimed.id: consequence(settings, claimed, outcome, now)
         for claimed, outcome in results
         if outcome.kind != "untried"
     }
+    blocked = [
+        changes[claimed.id]
+        for claimed, outcome in results
+        if outcome.kind == "bounced" and reroutes(outcome.category) and claimed.attempt < claimed.most_attempts
+    ]
+    if blocked:
+        changes |= rerouting.instead_of_bounces(connection, settings, blocked)
     applied = lifecycle.apply(connection, list(changes.values()))
     _complain_in_simulator(connection, [claimed for claimed, _ in results], applied)
     return [(changes[done.message_id], done) for done in applied]
-
-
-def _change(settings: Settings, claimed: Claimed, outcome: Outcome, now: datetime) -> Change:
-    data = _event_data(claimed, outcome)
-    if outcome.kind == "delivered":
-        return Change(
-            claimed.id,
-            "deliver",
-            claimed.epoch,
-            data,
-            counts=True,
-            attempt_state="delivered",
-            outcome=outcome,
-        )
-    if outcome.kind == "bounced":
-        return _bounce(claimed, outcome, data | {"bounce": {"type": "hard", "reason": outcome.category}})
-    if outcome.kind == "unknown":
-        return unknown_change(settings, claimed.row, claimed.epoch, data, outcome)
-    left = (claimed.row.expires_at - now).total_seconds() if claimed.row.expires_at else None
-    delay = retry.delay_after(claimed.attempt, left if left is None else left * settings.time_scale)
-    if delay is None:
-        return _bounce(claimed, outcome, data | {"bounce": {"type": "soft", "reason": "retries_exhausted"}})
-    wait = retry.with_jitter(delay, random.random()) / settings.time_scale
-    return Change(
-        claimed.id,
-        "defer",
-        claimed.epoch,
-        data,
-        delay=wait,
-        armed=wait <= LONGEST_COUNTDOWN,
-        counts=True,
-        attempt_state="deferred",
-        outcome=outcome,
-    )
-
-
-def _bounce(claimed: Claimed, outcome: Outcome, data: dict[str, Any]) -> Change:
-    hard = data["bounce"]["type"] == "hard"
-    return Change(
-        claimed.id,
-        "bounce",
-        claimed.epoch,
-        data,
-        counts=True,
-        attempt_state="bounced" if hard else "deferred",
-        outcome=outcome,
-        cause=data["bounce"]["reason"],
-        suppress_reason="hard_bounce" if hard and suppresses(outcome.category) else None,
-    )
-
-
-def unknown_change(settings: Settings, row: Any, epoch: int, data: dict[str, Any], outcome: Outcome | None) -> Change:
-    """T12: cut after the final dot. `row` has id, unknown_count and delivery_guarantee."""
-    guarantee = row.delivery_guarantee or settings.delivery_guarantee
-    data = data | {"outcome": "unknown"}
-    if guarantee == "at_most_once" or row.unknown_count + 1 >= retry.MAX_UNKNOWN:
-        return Change(
-            row.id,
-            "fail",
-            epoch,
-            data | {"reason": "outcome_unknown"},
-            unknown=True,
-            attempt_state="unknown",
-            outcome=outcome,
-            cause="outcome_unknown",
-        )
-    wait = retry.UNKNOWN_DELAY / settings.time_scale
-    return Change(
-        row.id,
-        "defer",
-        epoch,
-        data,
-        delay=wait,
-        armed=True,
-        unknown=True,
-        attempt_state="unknown",
-        outcome=outcome,
-    )
-
-
-def _event_data(claimed: Claimed, outcome: Outcome) -> dict[str, Any]:
-    return {
-        "attempt": claimed.attempt,
-        "category": outcome.category,
-        "smtp": {
-            "stage": outcome.stage,
-            "code": outcome.code,
-            "enhanced": outcome.enhanced,
-            "reply": outcome.reply,
-            "mx": outcome.mx,
-        },
-    }
 
 
 SIMULATOR = "simulator.sendarix.test"

@@ -15,6 +15,7 @@ from common.db.session import rows
 from common.domain import retry
 from common.queueing.app import LONGEST_COUNTDOWN
 from common.services import delivery, lifecycle
+from common.services.consequences import unknown_change
 from common.services.lifecycle import Applied, Change
 
 BATCH = 2000
@@ -102,7 +103,7 @@ def rescue(connection: Connection, settings: Settings) -> tuple[list[Due], list[
     for row in found:
         if row.phase == "data":
             data = {"attempt": row.attempt_no + 1, "reason": "worker_lost_after_data"}
-            changes.append(delivery.unknown_change(settings, row, row.lease_epoch, data, None))
+            changes.append(unknown_change(settings, row, row.lease_epoch, data, None))
         elif row.crash_count + 1 >= retry.MAX_CRASHES:
             data = {"attempt": row.attempt_no + 1, "reason": "crash_budget"}
             changes.append(

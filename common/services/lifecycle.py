@@ -38,6 +38,7 @@ class Change:
     unknown: bool = False
     source_id: UUID | None = None
     path: str | None = None
+    retry_preset: str | None = None
     attempt_state: str | None = None
     outcome: Outcome | None = None
     cause: str | None = None
@@ -61,7 +62,7 @@ WITH x AS MATERIALIZED (
   SELECT * FROM json_to_recordset(%s) AS x(
     id uuid, public_id text, event_id uuid, event_public_id text, origins text[], epoch integer,
     to_status text, event text, data jsonb, delay double precision,
-    armed boolean, counts boolean, unknown boolean, source_id uuid, path text, ended boolean,
+    armed boolean, counts boolean, unknown boolean, source_id uuid, path text, retry_preset text, ended boolean,
     attempt_state text, stage text, code smallint, enhanced text, reply text, category text, mx text,
     ip text, tls text, transcript jsonb, provider text, tls_reason text,
     delivery jsonb, cause text, suppress_reason text,
@@ -81,6 +82,7 @@ WITH x AS MATERIALIZED (
     lease_until = NULL, lease_owner = NULL, phase = 'idle',
     source_id = coalesce(x.source_id, m.source_id),
     path = coalesce(x.path, m.path),
+    retry_preset = coalesce(x.retry_preset, m.retry_preset),
     accepted_at = CASE WHEN x.to_status = 'accepted' THEN clock_timestamp() ELSE m.accepted_at END,
     delivered_at = CASE WHEN x.to_status = 'delivered' THEN clock_timestamp() ELSE m.delivered_at END,
     ended_at = CASE WHEN x.ended THEN clock_timestamp() END,
@@ -170,6 +172,7 @@ def _row(change: Change) -> dict[str, Any]:
         "unknown": change.unknown,
         "source_id": change.source_id,
         "path": change.path,
+        "retry_preset": change.retry_preset,
         "ended": arrow.to in ENDED,
         "attempt_state": change.attempt_state,
         "suppress_reason": change.suppress_reason,

@@ -27,6 +27,7 @@ from common.domain.ids import encode
 from common.domain.principals import Principal
 from common.domain.templates import render
 from common.domain.tiers import TIERS
+from common.domain.waiting import waiting
 from common.services import lifecycle, templates
 from common.services.composing import future
 from common.services.lifecycle import Applied, Change
@@ -34,7 +35,7 @@ from common.services.lifecycle import Applied, Change
 COLUMNS = """
 SELECT m.*, c.sender, c.recipient_name, c.subject, c.template_slug, c.template_version, c.tags, c.metadata,
        c.idempotency_key, c.locale, c.sensitive, c.request_id, c.batch_id, c.original_id, c.purged_at,
-       s.name AS source_name, e.type AS event_type, e.timestamp AS event_at
+       s.name AS source_name, e.type AS event_type, e.timestamp AS event_at, e.data AS event_data
   FROM messages m JOIN message_contents c ON c.message_id = m.id
   LEFT JOIN sources s ON s.id = m.source_id
   LEFT JOIN events e ON e.message_id = m.id AND e.seq = m.event_seq
@@ -217,6 +218,11 @@ def _instant(moment: datetime | None) -> str | None:
     return None if moment is None else clock.rfc3339(moment)
 
 
+def _waiting(row: Any) -> dict[str, Any] | None:
+    found = waiting(row)
+    return found and found | {"since": _instant(found["since"]), "until": _instant(found["until"])}
+
+
 def shown(row: Any) -> dict[str, Any]:
     """A row of COLUMNS as callers see it."""
     live = row.ended_at is None
@@ -240,6 +246,7 @@ def shown(row: Any) -> dict[str, Any]:
         "attempts": row.attempt_no,
         "last_event": {"type": row.event_type, "seq": row.event_seq, "timestamp": _instant(row.event_at)},
         "next_attempt_at": _instant(row.next_attempt_at) if live else None,
+        "waiting": _waiting(row),
         "created_at": _instant(row.created_at),
         "scheduled_time": _instant(row.scheduled_time),
         "expires_at": _instant(row.expires_at),

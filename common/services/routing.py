@@ -7,6 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
+from common.config import current_settings
 from common.db.session import rows
 from common.domain.routing import Facts, Source, choose
 from common.services import lifecycle
@@ -14,7 +15,7 @@ from common.services.lifecycle import Applied, Change
 
 _DUE = """
 SELECT m.id, m.account_id, m.environment, m.recipient_domain, m.tier, m.recipient_key, m.queue_position,
-       a.default_source_id,
+       a.default_source_id, a.retry_preset,
        (SELECT s.reason FROM suppressions s WHERE s.account_id = m.account_id
            AND s.environment = m.environment AND s.recipient_key = m.recipient_key
            AND (s.scope = 'all' OR s.scope = 'stream:' || m.stream OR s.scope = 'topic:' || m.topic)
@@ -71,4 +72,5 @@ def _decide(row: Any, sources: Sequence[Source]) -> Change:
         data={"source": way.source, "path": way.path, "reason": way.reason},
         source_id=way.source_id,
         path=way.path,
+        retry_preset=row.retry_preset or current_settings().retry_preset,
     )

@@ -39,6 +39,19 @@ class LastEventOut(out.Out):
     timestamp = out.moment("When.", null=True)
 
 
+class _WaitBase(out.Out):
+    detail = out.text("Why, in words.", "Too much at once for this server. Attempt 2 of 6 follows.")
+    since = out.moment("Since when.", null=True)
+    until = out.moment("Until when, as far as is known.", null=True)
+
+
+_FOR = "`time`, `routing`, `delivery`, `retry`, `pace` or `hold`. More may come."
+
+
+class WaitOut(_WaitBase.from_dict({"for": out.text(_FOR, "retry")}, name="_Wait")):  # type: ignore[misc]
+    """What a message waits for."""
+
+
 _Message = out.Out.from_dict(
     {
         "message_id": out.ident("msg", "Its id."),
@@ -60,6 +73,7 @@ _Message = out.Out.from_dict(
         "attempts": out.whole("How often it was tried.", 1),
         "last_event": out.nested(LastEventOut, "The newest entry of its timeline."),
         "next_attempt_at": out.moment("When it is tried again.", null=True),
+        "waiting": out.nested(WaitOut, "What it waits for; null once it has ended.", null=True),
         "created_at": out.moment("When it was accepted by the API."),
         "scheduled_time": out.moment("When it is to be sent.", null=True),
         "expires_at": out.moment("When it is given up.", null=True),
@@ -88,6 +102,7 @@ class MessageOut(_Message):  # type: ignore[misc, valid-type]
 
     sample = {
         "next_attempt_at": None,
+        "waiting": None,
         "scheduled_time": None,
         "expires_at": None,
         "bounced_at": None,

@@ -18,5 +18,6 @@ class Account(Base):
     default_sender: Mapped[str | None]
     default_source_id: Mapped[UUID | None]
     delivery_guarantee: Mapped[str | None]
+    retry_preset: Mapped[str | None]
     policy_version: Mapped[int] = mapped_column(server_default=text("1"))
     paused_at: Mapped[datetime | None]

@@ -1,0 +1,53 @@
+"""What a message waits for, in words and for machines: where it is, why, since when, until when. Pure.
+
+Never here: SQL, or what is decided about it.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from common.domain.categories import CATEGORIES
+from common.domain.lifecycle import LIVE
+
+Wait = dict[str, Any]
+
+
+def waiting(row: Any) -> Wait | None:
+    """{"for", "detail", "since", "until"} of a live message; None once it has ended.
+
+    `row` has status, held, hold_reason, lease_until, next_attempt_at, event_at and event_data.
+    """
+    if row.status not in LIVE:
+        return None
+    if row.held:
+        return _wait("hold", f"An operator holds it: {row.hold_reason or 'no reason given'}.", row.event_at, None)
+    if row.lease_until is not None:
+        return _wait("delivery", "It is being sent now.", row.event_at, row.lease_until)
+    if row.status == "scheduled":
+        return _wait("time", "Its scheduled time.", row.event_at, row.next_attempt_at)
+    if row.status == "deferred":
+        return _wait("retry", _reason(row.event_data or {}), row.event_at, row.next_attempt_at)
+    stage = "routing" if row.status == "queued" else "delivery"
+    return _wait(stage, f"A worker of {stage}.", row.event_at, row.next_attempt_at)
+
+
+def _wait(what: str, detail: str, since: datetime | None, until: datetime | None) -> Wait:
+    return {"for": what, "detail": detail, "since": since, "until": until}
+
+
+def _reason(data: Mapping[str, Any]) -> str:
+    """Why the last attempt failed and which one follows, from the data of its `message.deferred`."""
+    category = CATEGORIES.get(data.get("category") or "")
+    parts = [category.sentence if category else "The outcome of the last attempt is not known."]
+    if "attempt" in data and "attempts" in data:
+        parts.append(f"Attempt {data['attempt'] + 1} of {data['attempts']} follows.")
+    if "rerouted" in data:
+        parts.append(f"It goes over {data['rerouted']['to']} instead of {data['rerouted']['from']}.")
+    if "asked_seconds" in data:
+        parts.append(f"The server asked to wait {data['asked_seconds']:.0f} s.")
+    smtp = data.get("smtp") or {}
+    said = " ".join(str(smtp[name]) for name in ("code", "reply") if smtp.get(name))
+    if said:
+        parts.append(f"It said: {said}")
+    return " ".join(parts)
