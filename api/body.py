@@ -11,6 +11,7 @@ pattern, and only one that is still ambiguous is parsed a second time, pair by p
 
 import json
 import re
+from collections.abc import Collection
 from typing import Any
 
 import orjson
@@ -21,6 +22,8 @@ from common.domain.errors import FieldError, InvalidRequest, TooLarge, Unsupport
 MAX_DEPTH = 32
 MAX_CONTAINERS = 200_000
 MAX_COMMAS = 2_000_000
+_LEAST, _MOST = -(2**63), 2**63 - 1
+_NUMBERS = (int, float)
 _SEPARATOR = re.compile(rb'"[ \t\r\n]*:')
 
 
@@ -63,9 +66,11 @@ def parse(raw: bytes) -> Any:
         found = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
         raise InvalidRequest(f"The body is not valid JSON: {str(error)[:120]}.", code="invalid_json") from error
-    keys, depth = _measure(found)
+    keys, depth, huge = _measure(found)
     if depth > MAX_DEPTH:
         raise InvalidRequest(f"The body is nested deeper than {MAX_DEPTH}.", code="json_too_complex")
+    if huge:
+        json.loads(raw, parse_int=_fitting)
     if raw.count(b":") != keys and len(_SEPARATOR.findall(raw)) != keys:
         json.loads(raw, object_pairs_hook=_unique)
     if b"\\u0000" in raw:
@@ -73,21 +78,34 @@ def parse(raw: bytes) -> Any:
     return found
 
 
-def _measure(found: Any) -> tuple[int, int]:
-    """Number of keys and depth of nesting."""
+def _measure(found: Any) -> tuple[int, int, bool]:
+    """Number of keys, depth of nesting, and whether a number may have been too large to be kept exactly."""
     keys = depth = 0
+    huge = False
+    values: Collection[Any]
     level = [found]
     while level:
         deeper: list[Any] = []
         for each in level:
             if type(each) is dict:
                 keys += len(each)
-                deeper += [value for value in each.values() if type(value) is dict or type(value) is list]
+                values = each.values()
             elif type(each) is list:
-                deeper += [value for value in each if type(value) is dict or type(value) is list]
+                values = each
+            else:
+                continue
+            deeper += [value for value in values if type(value) is dict or type(value) is list]
+            huge = huge or any(not _LEAST < value <= _MOST for value in values if type(value) in _NUMBERS)
         depth += 1
         level = deeper
-    return keys, depth
+    return keys, depth, huge
+
+
+def _fitting(digits: str) -> int:
+    """A whole number that 64 bits hold; orjson makes a rounded float of a larger one."""
+    if len(digits) > 20 or not _LEAST <= int(digits) <= _MOST:
+        raise InvalidRequest(f"The number {digits[:24]} is beyond 64 bits: send it as a string.", code="invalid_json")
+    return int(digits)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

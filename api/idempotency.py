@@ -1,16 +1,26 @@
-"""Finding the Idempotency-Key of a request in the places it may stand. What it does is the accept verb's.
+"""Finding the Idempotency-Key of a request in the places it may stand, and answering a request once.
 
-Never here: storage.
+What a key does to a message is the accept verb's. Never here: storage.
 """
 
+import hashlib
 import re
-from collections.abc import Callable
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
-from flask import request
+import orjson
+from flask import Response, current_app, g, request
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
 
-from common.domain.errors import FieldError, InvalidRequest
+from common.db.session import transaction
+from common.domain.errors import FieldError, InFlight, InvalidRequest
 from common.domain.principals import Principal
+from common.services import idempotency
+from common.services.idempotency import Claim, Kept
 
 _HEADERS = ("Idempotency-Key", "X-Idempotency-Key")
 _LOWERED = frozenset(each.lower() for each in _HEADERS)
@@ -27,11 +37,15 @@ def take_key(principal: Principal, fields: dict[str, Any]) -> str | None:
 
 def find_key(principal: Principal, fields: dict[str, Any], header: Callable[[str], str | None]) -> str | None:
     """The same of a request whose headers `header` looks up."""
-    found = {_read(value, name) for name in _HEADERS if (value := header(name)) is not None}
-    key = _only(found | _carried(fields))
+    key = _find(fields, header)
     if key is None and principal.require_idempotency:
         raise InvalidRequest("This API key requires an Idempotency-Key.", code="idempotency_key_required")
     return key
+
+
+def _find(fields: dict[str, Any], header: Callable[[str], str | None]) -> str | None:
+    found = {_read(value, name) for name in _HEADERS if (value := header(name)) is not None}
+    return _only(found | _carried(fields))
 
 
 def take_item_key(fields: dict[str, Any]) -> str | None:
@@ -70,3 +84,64 @@ def _read(text: str, name: str) -> str:
             errors=[FieldError(name, "invalid_format", "is not 1 to 256 printable ASCII characters", "header")],
         )
     return text
+
+
+MOST_AT_ONCE = 3
+"""Requests with one key that one process works on: the first and two that wait for its end."""
+_busy: Counter[tuple[Any, ...]] = Counter()
+_lock = threading.Lock()
+
+
+def answer_once(fields: Mapping[str, Any], work: Callable[[Connection], Response]) -> Response:
+    """Run `work` in a transaction of its own. With an Idempotency-Key it runs once: later requests with the same
+    `fields` get its answer again, byte for byte. What raises leaves nothing, so the key is still free.
+
+    Raises KeyReused for other fields, InFlight while the first one still runs.
+    """
+    key = _find({}, request.headers.get)
+    if key is None:
+        with transaction() as connection:
+            return work(connection)
+    payload = orjson.dumps([request.path, fields], option=orjson.OPT_SORT_KEYS, default=str)
+    claim = Claim(g.principal, _route(), key, hashlib.sha256(payload).hexdigest(), g.request_id)
+    settings = current_app.extensions["settings"]
+    with _turn(claim.identity), _told_when_locked(), transaction() as connection:
+        kept = idempotency.take(connection, settings, claim)
+        if kept is not None:
+            response = Response(kept.body, kept.status, mimetype="application/json")
+            response.headers["Idempotent-Replayed"] = "true"
+            return response
+        response = work(connection)
+        idempotency.keep(connection, settings, claim, Kept(response.status_code, response.get_data()))
+        return response
+
+
+def _route() -> str:
+    assert request.url_rule is not None
+    return f"{request.method} " + re.sub(r"<(?:[^:<>]+:)?([^<>]+)>", r"{\1}", request.url_rule.rule)
+
+
+@contextmanager
+def _turn(identity: tuple[Any, ...]) -> Iterator[None]:
+    """Raises InFlight when enough requests with this key are here already."""
+    with _lock:
+        if _busy[identity] >= MOST_AT_ONCE:
+            raise InFlight("Requests with this Idempotency-Key are still running.", retry_after=1)
+        _busy[identity] += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _busy[identity] -= 1
+            if not _busy[identity]:
+                del _busy[identity]
+
+
+@contextmanager
+def _told_when_locked() -> Iterator[None]:
+    try:
+        yield
+    except DBAPIError as error:
+        if getattr(error.orig, "sqlstate", None) == "55P03":
+            raise InFlight("The first request with this key is still running.", retry_after=1) from error
+        raise

@@ -1,6 +1,17 @@
 """The table of contents of the API: every blueprint under /v1, and health."""
 
-from api.v1 import api_keys, batches, dead_letters, health, mailbox, messages, suppressions, webhook_logs, webhooks
+from api.v1 import (
+    api_keys,
+    batches,
+    dead_letters,
+    health,
+    idempotency_keys,
+    mailbox,
+    messages,
+    suppressions,
+    webhook_logs,
+    webhooks,
+)
 
 BLUEPRINTS = (
     messages.blueprint,
@@ -11,6 +22,7 @@ BLUEPRINTS = (
     webhook_logs.blueprint,
     api_keys.blueprint,
     dead_letters.blueprint,
+    idempotency_keys.blueprint,
     mailbox.blueprint,
     health.blueprint,
 )

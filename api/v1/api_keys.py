@@ -1,6 +1,6 @@
 """API keys: make, list, restrict, rotate, revoke. A key manages those of its own account and environment.
 
-A secret is answered once, so these requests do not honour Idempotency-Key: what is replayed must be stored.
+A secret is answered once; a repeated request with the same Idempotency-Key gets it from an answer kept sealed.
 """
 
 from typing import Any
@@ -12,6 +12,7 @@ from api.answers import json_answer, no_content
 from api.auth import scope
 from api.body import read_object
 from api.contract import contract
+from api.idempotency import answer_once
 from api.v1.schemas.api_keys import (
     API_KEY_CHANGE_IN,
     API_KEY_IN,
@@ -53,13 +54,12 @@ def refuse_past(fields: dict[str, Any]) -> None:
 
 
 @blueprint.post("")
-@scope("keys:manage", idempotent=False)
+@scope("keys:manage", idempotent=True)
 @contract(takes=ApiKeyIn, answers={201: NewApiKeyOut}, errors=("cannot_grant",))
 def create_api_key() -> Response:
     """Make a key. Its `secret` is in this answer only. Restrictions that are left out are those of your key."""
     fields = read_key_fields()
-    with transaction() as connection:
-        return json_answer(issuing.create(connection, g.principal, fields), 201)
+    return answer_once(fields, lambda connection: json_answer(issuing.create(connection, g.principal, fields), 201))
 
 
 @blueprint.get("")
@@ -100,17 +100,19 @@ def change_api_key(key_id: str) -> Response:
 
 
 @blueprint.post("/<key_id>/rotate")
-@scope("keys:manage", idempotent=False)
+@scope("keys:manage", idempotent=True)
 @contract(takes=RotationIn, answers={200: NewApiKeyOut}, errors=("cannot_grant", "conflict"))
 def rotate_api_key(key_id: str) -> Response:
     """Give a key a new secret. The one before counts for `overlap_seconds` more, so nothing has to stop."""
     query.only()
     which, fields = query.path_id("key", key_id), load(ROTATION_IN, read_object())
-    with transaction() as connection:
-        found = issuing.rotate(
-            connection, g.principal, which, overlap_seconds=fields.get("overlap_seconds", 0), now=clock.now()
-        )
-    return json_answer(found)
+    overlap = fields.get("overlap_seconds", 0)
+    return answer_once(
+        fields,
+        lambda connection: json_answer(
+            issuing.rotate(connection, g.principal, which, overlap_seconds=overlap, now=clock.now())
+        ),
+    )
 
 
 @blueprint.delete("/<key_id>")

@@ -7,12 +7,14 @@ from dataclasses import asdict
 from uuid import UUID
 
 from flask import Blueprint, Response, g, request
+from sqlalchemy import Connection
 
 from api import paging, query
 from api.answers import json_answer, no_content
 from api.auth import scope
 from api.body import read_object
 from api.contract import Parameter, contract
+from api.idempotency import answer_once
 from api.v1.schemas.fields import load
 from api.v1.schemas.out import page_of
 from api.v1.schemas.suppressions import SUPPRESSION_IN, SuppressionIn, SuppressionOut, UnsubscribeIn
@@ -43,7 +45,7 @@ WHICH = {"which": Parameter("which", "The id, or the address.", {"type": "string
 
 
 @blueprint.post("")
-@scope("suppressions:write", idempotent=False)
+@scope("suppressions:write", idempotent=True)
 @contract(takes=SuppressionIn, answers={201: SuppressionOut, 200: SuppressionOut})
 def add_suppression() -> Response:
     """Stop all mail to an address. 201 when new, 200 when it was suppressed already."""
@@ -51,7 +53,7 @@ def add_suppression() -> Response:
 
 
 @unsubscribes.post("")
-@scope("suppressions:write", idempotent=False)
+@scope("suppressions:write", idempotent=True)
 @contract(takes=UnsubscribeIn, answers={201: SuppressionOut, 200: SuppressionOut})
 def add_unsubscribe() -> Response:
     """Record that a recipient unsubscribed."""
@@ -63,7 +65,8 @@ def _add(default: str, only: str | None = None) -> Response:
     reason = fields.get("reason", default)
     if only is not None and reason != only:
         raise InvalidFields([FieldError("reason", "not_in_enum", f"must be {only}; other reasons are suppressions")])
-    with transaction() as connection:
+
+    def work(connection: Connection) -> Response:
         found, new = suppressions.add(
             connection,
             g.principal,
@@ -73,7 +76,9 @@ def _add(default: str, only: str | None = None) -> Response:
             note=fields.get("note"),
             expires_at=fields.get("expires_at"),
         )
-    return json_answer(found, 201 if new else 200)
+        return json_answer(found, 201 if new else 200)
+
+    return answer_once(fields, work)
 
 
 @blueprint.get("")

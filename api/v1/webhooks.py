@@ -1,18 +1,20 @@
 """Webhooks: subscribe an endpoint to events, change, rotate its secret, test, switch off and on, remove.
 
-A secret is answered once, so these requests do not honour Idempotency-Key: what is replayed must be stored.
+A secret is answered once; a repeated request with the same Idempotency-Key gets it from an answer kept sealed.
 What was delivered is webhook_logs.py.
 """
 
 from typing import Any
 
 from flask import Blueprint, Response, g
+from sqlalchemy import Connection
 
 from api import query
 from api.answers import json_answer, no_content
 from api.auth import scope
 from api.body import read_object
 from api.contract import contract
+from api.idempotency import answer_once
 from api.v1.schemas.fields import load
 from api.v1.schemas.out import page_of
 from api.v1.schemas.webhooks import (
@@ -45,13 +47,14 @@ def _all_is_none(fields: dict[str, Any]) -> dict[str, Any]:
 
 
 @blueprint.post("")
-@scope("webhooks:write", idempotent=False)
+@scope("webhooks:write", idempotent=True)
 @contract(takes=WebhookIn, answers={201: NewWebhookOut})
 def create_webhook() -> Response:
     """Subscribe an endpoint to events of this environment. The secret that signs them is shown here only."""
     fields = _all_is_none(load(WEBHOOK_IN, read_object()))
-    with transaction() as connection:
-        return json_answer(subscriptions.subscribe(connection, g.principal, fields), 201)
+    return answer_once(
+        fields, lambda connection: json_answer(subscriptions.subscribe(connection, g.principal, fields), 201)
+    )
 
 
 @blueprint.get("")
@@ -102,17 +105,20 @@ def delete_webhook(webhook_id: str) -> Response:
 
 
 @blueprint.post("/<webhook_id>/rotate-secret")
-@scope("webhooks:write", idempotent=False)
+@scope("webhooks:write", idempotent=True)
 @contract(takes=SecretRotationIn, answers={200: NewWebhookOut}, errors=("conflict",))
 def rotate_webhook_secret(webhook_id: str) -> Response:
     """Give a webhook a new secret. The one before signs beside it for `overlap_seconds`, so nothing has to stop."""
     query.only()
     which, fields = query.path_id("whk", webhook_id), load(SECRET_ROTATION_IN, read_object())
-    with transaction() as connection:
+
+    def work(connection: Connection) -> Response:
         subscriptions.lock(connection, g.principal, which)
         overlap = fields.get("overlap_seconds", USUAL_OVERLAP_SECONDS)
         secret = webhook_secrets.rotate(connection, current_settings(), which, overlap)
         return json_answer(subscriptions.get(connection, g.principal, which) | {"secret": secret})
+
+    return answer_once(fields, work)
 
 
 @blueprint.post("/<webhook_id>/test")

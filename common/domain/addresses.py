@@ -17,6 +17,7 @@ PLAIN_ADDRESS = rf"(?:{_DOTTED})@(?:{_LABEL}\.){{1,8}}[A-Za-z]{{2,63}}"
 """What is certainly an address if it has at most 254 characters, for descriptions. Others are taken too: longer
 dotted names, internationalized ones (RFC 6531)."""
 _FORBIDDEN = re.compile(r"[\x00-\x20\x7f<>()\[\],;:\\\"]")
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
 _TOO_LONG = "is too long: at most 64 octets before the @ and 254 in all"
 _LEGACY_DOMAINS = ("docomo.ne.jp", "ezweb.ne.jp", "au.com")
 
@@ -76,13 +77,15 @@ def split_display_name(text: str) -> tuple[str | None, str]:
 
     Deliberately not email.utils.parseaddr, which finds addresses where there are none (CVE-2023-27043).
     """
-    stripped = text.strip()
+    stripped = text.strip(" ")
+    if _CONTROLS.search(text):
+        return None, text  # no address either
     if not stripped.endswith(">") or "<" not in stripped:
         return None, stripped
     name, _, rest = stripped[:-1].rpartition("<")
     if "<" in name or ">" in name:
         return None, stripped
-    name = name.strip()
+    name = name.strip(" ")
     if len(name) >= 2 and name[0] == name[-1] == '"':
         name = name[1:-1].replace('\\"', '"').replace("\\\\", "\\")
-    return name or None, rest.strip()
+    return name or None, rest.strip(" ")

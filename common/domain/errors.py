@@ -17,6 +17,7 @@ DomainError
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +109,14 @@ class InvalidFields(DomainError):
         super().__init__("1 field is invalid." if count == 1 else f"{count} fields are invalid.", errors=errors)
 
 
+_REUSED = FieldError("Idempotency-Key", "conflict", "was used with another payload: use a new one", "header")
+
+
 class KeyReused(DomainError):
     status, code, title = 422, "idempotency_key_reused", "Idempotency-Key reused"
+
+    def __init__(self, detail: str, *, errors: Sequence[FieldError] = (_REUSED,), **more: Any) -> None:
+        super().__init__(detail, errors=errors, **more)
 
 
 class RateLimited(DomainError):

@@ -23,7 +23,8 @@ from common.db.session import make_engine
 from common.domain.errors import DomainError, Forbidden, Unavailable
 from common.domain.principals import Principal
 from common.services import writing
-from common.services.composing import Draft, compose
+from common.services.composing import Draft, compose, fingerprint
+from common.services.idempotency import Claim
 from common.services.writing import Answer
 
 log = structlog.get_logger()
@@ -72,7 +73,18 @@ def accept(principal: Principal, fields: dict[str, Any], *, idempotency_key: str
     settings = current_settings()
     if settings.calibration_fault == "cache_only_idempotency":
         return _accept_forgetfully(settings, principal, fields, idempotency_key or request_id, request_id)
-    return _accept(settings, compose(settings, principal, fields, idempotency_key, request_id, clock.now()))
+    try:
+        draft = compose(settings, principal, fields, idempotency_key, request_id, clock.now())
+    except DomainError:
+        if idempotency_key is None:
+            raise
+        known = writing.remembered(
+            settings, Claim(principal, writing.ROUTE, idempotency_key, fingerprint(fields), request_id)
+        )
+        if known is None:
+            raise
+        return known
+    return _accept(settings, draft)
 
 
 def _accept_forgetfully(

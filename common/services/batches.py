@@ -20,6 +20,7 @@ from common.domain.ids import encode, new_id
 from common.domain.principals import Principal
 from common.services import writing
 from common.services.composing import Draft, compose, fingerprint
+from common.services.idempotency import Claim
 from common.services.writing import Answer
 
 ROUTE = "POST /v1/messages/batch"
@@ -60,11 +61,15 @@ def accept_batch(
         raise Forbidden("This account is paused.", code="account_paused")
     settings = current_settings()
     batch = _Batch(new_id(), principal, request_id, partial)
-    drafts, faults = _compose_all(settings, batch, items)
-    if faults and not partial:
-        raise _together(faults)
     whole = fingerprint({"items": [item.fields | {"idempotency_key": item.idempotency_key} for item in items],
                          "partial": partial}) if idempotency_key else ""  # fmt: skip
+    drafts, faults = _compose_all(settings, batch, items)
+    if faults and not partial:
+        claim = Claim(principal, ROUTE, idempotency_key or "", whole, request_id)
+        known = writing.remembered(settings, claim) if idempotency_key else None
+        if known is None:
+            raise _together(faults)
+        return known
     try:
         with transaction() as connection:
             run(connection, "SET LOCAL lock_timeout = '2s'")

@@ -15,12 +15,14 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from common.config import Settings
-from common.db.session import as_json, rows
+from common.db.session import as_json, rows, transaction
 from common.domain.errors import DomainError, InFlight, InvalidRequest, KeyReused, Unavailable
 from common.domain.events import API_VERSION
 from common.queueing import publisher, queues, tasks
+from common.services import idempotency
 from common.services.composing import Draft
 from common.services.events import fan_out
+from common.services.idempotency import Claim
 
 log = structlog.get_logger()
 
@@ -144,6 +146,14 @@ def replayed(draft: Draft, recalled: dict[tuple[UUID, str, str], Any]) -> Answer
         detail = f"This Idempotency-Key was used with another payload by {row.request_id}. Use a new key."
         raise KeyReused(detail, extra={"first_request_id": row.request_id})
     return Answer(row.status, row.response.encode(), replayed=True)
+
+
+def remembered(settings: Settings, claim: Claim) -> Answer | None:
+    """The answer of a request that would be refused by now (a time has passed, a template is gone) but was accepted
+    when it came first. Raises KeyReused."""
+    with transaction() as connection:
+        kept = idempotency.recall(connection, settings, claim)
+    return None if kept is None else Answer(kept.status, kept.body, replayed=True)
 
 
 def identity_of(draft: Draft) -> tuple[UUID, str, str]:

@@ -32,6 +32,16 @@ def test_a_mutating_route_declares_idempotency(rule: Rule) -> None:
     assert declared, f"{rule}: say idempotent=True or False in @scope of {rule.endpoint}"
 
 
+@pytest.mark.parametrize("rule", [rule for rule in ROUTES if "POST" in (rule.methods or ())], ids=str)
+def test_a_route_that_makes_something_repeats_it(rule: Rule) -> None:
+    """A POST that answers 201 may be sent again after a lost answer, so it honours Idempotency-Key."""
+    found = view(rule)
+    made = 201 in getattr(found, "contract", Contract({})).answers
+    assert not made or found.idempotent, (  # type: ignore[attr-defined]
+        f"{rule}: say idempotent=True in @scope of {rule.endpoint} and answer through api/idempotency.py:answer_once"
+    )
+
+
 @pytest.mark.parametrize("rule", ROUTES, ids=str)
 def test_a_route_has_a_sentence(rule: Rule) -> None:
     assert (view(rule).__doc__ or "").strip(), f"{rule}: {rule.endpoint} needs a docstring; it is the reference"

@@ -1,6 +1,7 @@
 """From marshmallow's nested messages to our list of field errors, with a suggestion for an unknown field."""
 
 import difflib
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -29,6 +30,21 @@ def _leaves(field: str, found: Any) -> list[FieldError]:
     return [FieldError(field, getattr(note, "code", "invalid_format"), str(note)) for note in notes]
 
 
+_ELSEWHERE = {
+    "to": "recipient", "email": "recipient", "address": "recipient", "sender": "from", "from_email": "from",
+    "scheduled_at": "scheduled_time", "send_at": "scheduled_time", "deliver_at": "scheduled_time",
+    "html_body": "html", "body": "html", "content": "html", "text_body": "text", "plain": "text",
+    "data": "template_data", "variables": "template_data", "template_vars": "template_data", "params": "template_data",
+    "template_id": "template", "template_alias": "template", "template_model": "template_data",
+    "expires": "expires_at", "language": "locale", "files": "attachments", "category": "tags", "meta": "metadata",
+    "email_address": "recipient", "callback_url": "url", "events": "event_types", "permissions": "scopes",
+}  # fmt: skip
+"""What other services and habits call a field that has another name here."""
+_CAPITAL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+
+
 def _suggestion(name: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(name[:80], known, n=1, cutoff=0.6)
+    spelled = _CAPITAL.sub("_", name[:80]).replace("-", "_").lower()
+    meant = _ELSEWHERE.get(spelled)
+    near = [meant] if meant in known else difflib.get_close_matches(spelled, known, n=1, cutoff=0.6)
     return f"is not a field here; did you mean {near[0]}?" if near else "is not a field here"
