@@ -19,7 +19,7 @@ from common.db.keyset import Page, Position, Turn
 from common.domain.errors import FieldError, InvalidRequest
 from common.services.keys import server_secret
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 
@@ -31,7 +31,7 @@ def filter_hash(account_id: UUID, filters: dict[str, Any]) -> bytes:
 
 def encode_cursor(position: Position, filters: bytes, back: bool = False) -> str:
     """A cursor that points after `position`, or with `back` before it."""
-    moment = (position[0] - _EPOCH) // _MICROSECOND
+    moment = (position[0] - EPOCH) // _MICROSECOND
     body = moment.to_bytes(8, "big") + position[1].bytes + filters
     return base64.urlsafe_b64encode(body + _sign(body, back)).decode().rstrip("=")
 
@@ -60,7 +60,7 @@ def _decode(text: str, filters: bytes, directions: tuple[bool, ...]) -> Turn:
             code="invalid_cursor",
             errors=[error],
         )
-    return Turn((_EPOCH + int.from_bytes(body[:8], "big") * _MICROSECOND, UUID(bytes=body[8:24])), ways[0])
+    return Turn((EPOCH + int.from_bytes(body[:8], "big") * _MICROSECOND, UUID(bytes=body[8:24])), ways[0])
 
 
 def _sign(body: bytes, back: bool) -> bytes:

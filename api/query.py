@@ -119,6 +119,14 @@ def limit() -> int:
     return int(text)
 
 
+def whole(name: str, most: int) -> int | None:
+    """A whole number from 1 to `most`."""
+    text = request.args.get(name)
+    if text is not None and not (text.isascii() and text.isdigit() and len(text) <= 9 and 1 <= int(text) <= most):
+        raise refuse(name, "invalid_format", f"must be a number from 1 to {most}")
+    return None if text is None else int(text)
+
+
 def cursor(filters: bytes) -> Position | None:
     """The position of `cursor`, if one is given."""
     text = request.args.get("cursor")

@@ -9,6 +9,7 @@ from api.v1 import (
     mailbox,
     messages,
     suppressions,
+    templates,
     webhook_logs,
     webhooks,
 )
@@ -16,6 +17,7 @@ from api.v1 import (
 BLUEPRINTS = (
     messages.blueprint,
     batches.blueprint,
+    templates.blueprint,
     suppressions.blueprint,
     suppressions.unsubscribes,
     webhooks.blueprint,

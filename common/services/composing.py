@@ -21,8 +21,9 @@ from common.domain.errors import FieldError, Forbidden, InvalidFields
 from common.domain.ids import encode, new_id
 from common.domain.principals import Principal
 from common.domain.restrictions import check_restrictions
-from common.domain.templates import RenderError, Template, render
+from common.domain.templates import RenderError, Template
 from common.services import domains, templates
+from common.services.rendering import render
 
 PAST_TOLERANCE = timedelta(minutes=5)
 MAX_SUBJECT_OCTETS = 998
@@ -41,16 +42,22 @@ class Draft:
     fingerprint: str
 
 
-_templates: Remembered[tuple[UUID, str], Template | None] = Remembered()
+_templates: Remembered[tuple[UUID, str], Template] = Remembered()
 _domains: Remembered[UUID, frozenset[str]] = Remembered()
 
 
 def _load_template(account_id: UUID, slug: str) -> Template | None:
-    def load() -> Template | None:
+    def load() -> Template:
         with transaction() as connection:
-            return templates.published(connection, account_id, slug)
+            found = templates.published(connection, account_id, slug)
+        if found is None:
+            raise LookupError(slug)  # not remembered: it may be published the next moment
+        return found
 
-    return _templates.get((account_id, slug), load)
+    try:
+        return _templates.get((account_id, slug), load)
+    except LookupError:
+        return None
 
 
 def _load_domains(account_id: UUID) -> frozenset[str]:
@@ -160,11 +167,9 @@ def _prove_rendering(fields: dict[str, Any], template: Template | None, errors: 
     subject: str | None = fields.get("subject")
     if template is not None:
         try:
-            subject = render(template, fields.get("template_data") or {}, subject).subject
+            subject = render(template, fields.get("template_data") or {}, subject, fields.get("locale")).subject
         except RenderError as error:
-            place = f"template_data.{error.variable}" if error.variable else "template_data"
-            code = "required" if error.variable else "template_error"
-            errors.append(FieldError(place, code, str(error)))
+            errors.extend(error.errors)
             return ""
     if not subject and "template" not in fields:
         errors.append(FieldError("subject", "required", "is required: give one, or use a template that has one"))

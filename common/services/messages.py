@@ -25,16 +25,16 @@ from common.domain.errors import (
 from common.domain.events import public_event
 from common.domain.ids import encode
 from common.domain.principals import Principal
-from common.domain.templates import render
 from common.domain.tiers import TIERS
 from common.domain.waiting import waiting
 from common.services import lifecycle, templates
 from common.services.composing import future
 from common.services.lifecycle import Applied, Change
+from common.services.rendering import render_again
 
 COLUMNS = """
-SELECT m.*, c.sender, c.recipient_name, c.subject, c.template_slug, c.template_version, c.tags, c.metadata,
-       c.idempotency_key, c.locale, c.sensitive, c.request_id, c.batch_id, c.original_id, c.purged_at,
+SELECT m.*, c.sender, c.recipient_name, c.subject, c.template_id, c.template_slug, c.template_version, c.tags,
+       c.metadata, c.idempotency_key, c.locale, c.sensitive, c.request_id, c.batch_id, c.original_id, c.purged_at,
        s.name AS source_name, e.type AS event_type, e.timestamp AS event_at, e.data AS event_data
   FROM messages m JOIN message_contents c ON c.message_id = m.id
   LEFT JOIN sources s ON s.id = m.source_id
@@ -105,7 +105,7 @@ def content(connection: Connection, principal: Principal, message_id: UUID) -> d
     html, text = row.html, row.text
     if row.template_id is not None:
         pinned = templates.pinned(connection, row.template_id, row.template_version)
-        rendered = render(pinned, row.template_data or {}, row.subject)
+        rendered = render_again(pinned, row.template_data or {}, row.subject, row.locale)
         html, text = rendered.html, rendered.text
     return {
         "message_id": encode("msg", row.message_id),
@@ -234,6 +234,7 @@ def shown(row: Any) -> dict[str, Any]:
         "from": row.sender,
         "subject": row.subject,
         "template": row.template_slug,
+        "template_id": encode("tpl", row.template_id) if row.template_id else None,
         "template_version": row.template_version,
         "tags": row.tags or [],
         "metadata": row.metadata or {},

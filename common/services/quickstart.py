@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from common.config import SettingError, Settings
 from common.db.session import rows, run
 from common.domain.principals import SCOPES
-from common.services import domains, keys, sources, templates
+from common.services import domains, keys, sources, template_drafts, template_versions
 
 QUICKSTART_ACCOUNT = UUID("01890a5d-ac96-774b-bcce-b302099a8057")
 SENDER = "Example <hello@example.com>"
@@ -98,18 +98,9 @@ def publish_starters(connection: Connection, account_id: UUID) -> list[str]:
     present = {row.slug for row in rows(connection, "SELECT slug FROM templates WHERE account_id = %s", account_id)}
     added = [slug for slug in index if slug not in present]
     for slug in added:
-        about = index[slug]
-        templates.publish(
-            connection,
-            account_id,
-            slug,
-            name=about["name"],
-            subject=about["subject"],
-            html=(_STARTERS / f"{slug}.html").read_text(encoding="utf-8"),
-            text=(_STARTERS / f"{slug}.text").read_text(encoding="utf-8"),
-            variables=[(name, required) for name, required in about["variables"].items()],
-            tier=about["tier"],
-        )
+        parts = {part: (_STARTERS / f"{slug}.{part}").read_text(encoding="utf-8") for part in ("html", "text")}
+        made = template_drafts.create_for(connection, account_id, {"slug": slug, **index[slug], **parts})
+        template_versions.publish_row(connection, account_id, template_drafts.row_for(connection, account_id, made))
     return added
 
 

@@ -1,33 +1,45 @@
-"""Templates: publish a version, find the published one.
+"""Templates as messages use them: the published version of a slug, the version a message is pinned to.
 
-Never here: rendering (domain/templates.py).
+Never here: drafts (template_drafts.py), publishing (template_versions.py), rendering (domain/templates.py).
 """
 
-from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-import orjson
 from sqlalchemy import Connection
 
-from common.db.session import rows, run
-from common.domain.ids import new_id
-from common.domain.templates import Template, check_source
+from common.db.session import rows
+from common.domain.template_variables import read
+from common.domain.templates import Parts, Template
 
-_PUBLISHED = """
-SELECT t.id, t.slug, v.version, v.sender, v.subject, v.html, v.text, v.variables, v.tier
+_COLUMNS = "t.id, t.slug, v.version, v.sender, v.subject, v.html, v.text, v.variables, v.tier, v.locales"
+_PUBLISHED = f"""
+SELECT {_COLUMNS}
   FROM templates t JOIN template_versions v ON v.template_id = t.id AND v.version = t.published_version
- WHERE t.account_id = %s AND t.slug = %s
+ WHERE t.account_id = %s AND t.slug = %s AND t.kind = 'template' AND t.deleted_at IS NULL
+"""
+_PINNED = f"""
+SELECT {_COLUMNS}
+  FROM templates t JOIN template_versions v ON v.template_id = t.id WHERE t.id = %s AND v.version = %s
 """
 
 
 def published(connection: Connection, account_id: UUID, slug: str) -> Template | None:
     """The published version of this account's template, or None."""
     found = rows(connection, _PUBLISHED, account_id, slug)
-    return _template(found[0]) if found else None
+    return of_row(found[0]) if found else None
 
 
-def _template(row: Any) -> Template:
+def pinned(connection: Connection, template_id: UUID, version: int) -> Template:
+    """The version a message was accepted with, of a deleted template as well. Raises LookupError."""
+    found = rows(connection, _PINNED, template_id, version)
+    if not found:
+        raise LookupError(f"template {template_id} version {version} is gone")
+    return of_row(found[0])
+
+
+def of_row(row: Any) -> Template:
+    """A row of a version, with its template's id and slug, as it is rendered."""
     return Template(
         id=str(row.id),
         slug=row.slug,
@@ -36,66 +48,7 @@ def _template(row: Any) -> Template:
         subject=row.subject,
         html=row.html,
         text=row.text,
-        variables=tuple((each["name"], bool(each["required"])) for each in row.variables),
+        variables=read(row.variables),
         tier=row.tier,
+        locales={tag: Parts(**parts) for tag, parts in row.locales.items()},
     )
-
-
-def publish(
-    connection: Connection,
-    account_id: UUID,
-    slug: str,
-    *,
-    name: str,
-    subject: str,
-    html: str | None,
-    text: str | None,
-    variables: Sequence[tuple[str, bool]],
-    tier: str | None = None,
-    sender: str | None = None,
-) -> int:
-    """Publish this content as the next version of `slug`; the same content again makes no new version.
-
-    Answers the published version. Raises RenderError for a source that cannot be bounded.
-    """
-    for source in (subject, html or "", text or ""):
-        check_source(source)
-    current = published(connection, account_id, slug)
-    wanted = (sender, subject, html, text, tuple(variables), tier)
-    if current is not None:
-        if wanted == (current.sender, current.subject, current.html, current.text, current.variables, current.tier):
-            return current.version
-        template_id, version = UUID(current.id), current.version + 1
-    else:
-        template_id, version = new_id(), 1
-        run(
-            connection,
-            "INSERT INTO templates (id, account_id, slug, name) VALUES (%s, %s, %s, %s)",
-            template_id,
-            account_id,
-            slug,
-            name,
-        )
-    listed = orjson.dumps([{"name": each, "required": required} for each, required in variables]).decode()
-    run(
-        connection,
-        "INSERT INTO template_versions (template_id, version, sender, subject, html, text, variables, tier,"
-        " published_at) VALUES (%s, %s, %s, %s, %s, %s, %s::jsonb, %s, now())",
-        template_id, version, sender, subject, html, text, listed, tier,
-    )  # fmt: skip
-    run(connection, "UPDATE templates SET published_version = %s WHERE id = %s", version, template_id)
-    return version
-
-
-_PINNED = """
-SELECT t.id, t.slug, v.version, v.sender, v.subject, v.html, v.text, v.variables, v.tier
-  FROM templates t JOIN template_versions v ON v.template_id = t.id WHERE t.id = %s AND v.version = %s
-"""
-
-
-def pinned(connection: Connection, template_id: UUID, version: int) -> Template:
-    """The version a message was accepted with. Raises LookupError when it was deleted."""
-    found = rows(connection, _PINNED, template_id, version)
-    if not found:
-        raise LookupError(f"template {template_id} version {version} is gone")
-    return _template(found[0])

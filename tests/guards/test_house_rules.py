@@ -24,7 +24,6 @@ LONG_FUNCTIONS = {
     "common/services/composing.py:_draft": "one flat constructor call, a line per field",
     "common/services/messages.py:find": "SQL",
     "common/services/messages.py:shown": "one flat object, a line per field",
-    "common/services/templates.py:publish": "SQL",
 }
 
 

@@ -14,9 +14,10 @@ from common.db.session import transaction
 from common.domain.ids import encode
 from common.domain.mime import Attachment, Letter, build
 from common.domain.outcomes import Outcome
-from common.domain.templates import Template, render
+from common.domain.templates import Template
 from common.services import templates
 from common.services.delivery import Claimed
+from common.services.rendering import render_again
 from workers.delivery.dkim import sign
 from workers.delivery.identities import Identity, Unsignable, identify, look_up, place_of
 from workers.delivery.smtp import Mail
@@ -47,7 +48,8 @@ def _mail(settings: Settings, claimed: Claimed, identity: Identity) -> Mail:
     row = claimed.row
     subject, html, text = row.subject, row.html, row.text
     if row.template_id is not None:
-        rendered = render(_template(row.template_id, row.template_version), row.template_data or {}, subject)
+        pinned = _template(row.template_id, row.template_version)
+        rendered = render_again(pinned, row.template_data or {}, subject, row.locale)
         html, text = rendered.html, rendered.text
     public_id = encode("msg", claimed.id)
     sender: str = row.sender["email"]

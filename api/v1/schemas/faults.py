@@ -17,7 +17,7 @@ def flatten(schema: Schema, body: Mapping[str, Any], messages: Mapping[Any, Any]
     errors = []
     for name in sorted(messages, key=lambda each: order.get(each, len(order))):
         if name in body and name not in known:
-            errors.append(FieldError(str(name)[:80], "unknown_field", _suggestion(str(name), known)))
+            errors.append(FieldError(str(name)[:80], "unknown_field", suggestion(str(name), known)))
         else:
             errors += _leaves(str(name), messages[name])
     return errors
@@ -43,7 +43,8 @@ _ELSEWHERE = {
 _CAPITAL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
-def _suggestion(name: str, known: list[str]) -> str:
+def suggestion(name: str, known: list[str]) -> str:
+    """What is said of an unknown field: the nearest of the known ones."""
     spelled = _CAPITAL.sub("_", name[:80]).replace("-", "_").lower()
     meant = _ELSEWHERE.get(spelled)
     near = [meant] if meant in known else difflib.get_close_matches(spelled, known, n=1, cutoff=0.6)

@@ -61,6 +61,7 @@ _Message = out.Out.from_dict(
         "from": out.nested(SenderOut, "Who sends it."),
         "subject": out.text("Its subject.", "Your code", null=True),
         "template": out.text("Its template.", "otp-code", null=True),
+        "template_id": out.ident("tpl", "The id of its template.", null=True),
         "template_version": out.whole("The template's version it was accepted with.", 3, null=True),
         "tags": out.listed(out.text("A label.", "otp"), "Its labels."),
         "metadata": out.mapped("What was sent along.", {"order": 1017}),

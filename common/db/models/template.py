@@ -18,7 +18,11 @@ class Template(Base):
     account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))
     slug: Mapped[str]
     name: Mapped[str] = mapped_column(server_default=sql_text("''"))
+    kind: Mapped[str] = mapped_column(server_default=sql_text("'template'"))
+    draft: Mapped[Any] = mapped_column(JSONB, server_default=sql_text("'{}'"))
     published_version: Mapped[int | None]
+    updated_at: Mapped[datetime] = mapped_column(server_default=sql_text("now()"))
+    deleted_at: Mapped[datetime | None]
     created_at: Mapped[datetime] = mapped_column(server_default=sql_text("now()"))
 
 
@@ -32,5 +36,11 @@ class TemplateVersion(Base):
     text: Mapped[str | None]
     variables: Mapped[Any] = mapped_column(JSONB, server_default=sql_text("'[]'"))
     tier: Mapped[str | None]
+    source: Mapped[Any] = mapped_column(JSONB, server_default=sql_text("'{}'"))
+    locales: Mapped[Any] = mapped_column(JSONB, server_default=sql_text("'{}'"))
+    uses: Mapped[Any] = mapped_column(JSONB, server_default=sql_text("'[]'"))
+    warnings: Mapped[Any] = mapped_column(JSONB, server_default=sql_text("'[]'"))
+    note: Mapped[str | None]
+    published_by: Mapped[UUID | None]
     created_at: Mapped[datetime] = mapped_column(server_default=sql_text("now()"))
     published_at: Mapped[datetime | None]
