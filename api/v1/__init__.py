@@ -4,6 +4,7 @@ from api.v1 import (
     api_keys,
     batches,
     dead_letters,
+    events,
     health,
     idempotency_keys,
     mailbox,
@@ -11,6 +12,7 @@ from api.v1 import (
     suppressions,
     templates,
     webhook_logs,
+    webhook_replays,
     webhooks,
 )
 
@@ -20,8 +22,10 @@ BLUEPRINTS = (
     templates.blueprint,
     suppressions.blueprint,
     suppressions.unsubscribes,
+    events.blueprint,
     webhooks.blueprint,
     webhook_logs.blueprint,
+    webhook_replays.blueprint,
     api_keys.blueprint,
     dead_letters.blueprint,
     idempotency_keys.blueprint,

@@ -130,7 +130,7 @@ _MOVE = """, moved AS (
   INSERT INTO webhook_attempts (delivery_id, epoch, number, started_at)
   SELECT id, lease_epoch, attempt_no, clock_timestamp() FROM moved WHERE taken
 )
-SELECT * FROM moved WHERE taken ORDER BY id
+SELECT * FROM moved WHERE taken ORDER BY (replay_id IS NOT NULL), id
 """
 
 

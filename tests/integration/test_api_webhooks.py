@@ -225,3 +225,22 @@ def test_the_log_is_filtered_wrongly_or_pages_lose_a_delivery(call: Call) -> Non
     ):
         assert len(call("GET", f"{base}?{query}").json["data"]) == count, query
     assert call("GET", f"{base}?message_id=7").status_code == 400
+
+
+def test_a_replay_is_accepted_without_a_wish_or_shown_to_others(call: Call, tokens: dict[str, str]) -> None:
+    made = make(call)
+    path = f"/v1/webhooks/{made['id']}/replay"
+    for body, fault in (
+        ({}, ("event_ids", "required")),
+        ({"event_ids": ["evt_7"]}, ("event_ids.0", "invalid_format")),
+        ({"event_ids": ["evt_01jq8z4m3hf5v9t2c6w7x8y0ab"], "only": "all"}, ("only", "conflict")),
+        ({"only": "some"}, ("only", "not_in_enum")),
+        ({"types": ["message.sent"]}, ("types.0", "not_in_enum")),
+    ):
+        assert faults(call("POST", path, body)) == [fault]
+    job = call("POST", path, {"only": "failed"})
+    assert job.status_code == 202 and job.json["state"] == "waiting"
+    shown = f"/v1/webhooks/{made['id']}/replays/{job.json['id']}"
+    assert call("GET", shown).json == job.json
+    assert call("GET", shown, key=tokens["test_key"]).status_code == 404
+    assert call("GET", shown.replace(made["id"], make(call)["id"])).status_code == 404

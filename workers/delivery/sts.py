@@ -4,22 +4,23 @@ Never here: connections to mail servers.
 """
 
 import http.client
-import random
-import socket
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import structlog
 
-from common.clock import now
+from common.clock import monotonic, now
 from common.config import Settings
-from common.domain.egress import Network, may_reach
+from common.domain.egress import Network
 from workers.dns_cache import Shelf
+from workers.guard import Blocked, Guard
+from workers.pinned import Timings, connect
 from workers.resolver import NoAnswer, NoName, Resolver, Unclear
 
 log = structlog.get_logger()
 
+PATH = "/.well-known/mta-sts.txt"
 MOST_BYTES = 64 * 1024
 MOST_AGE = 31_557_600
 FETCH_SECONDS = 10.0
@@ -102,7 +103,8 @@ class Policies:
         port: int = 443,
         context: ssl.SSLContext | None = None,
     ) -> None:
-        self._resolver, self._allowed, self._port = resolver, allowed, port
+        self._resolver, self._port = resolver, port
+        self._guard = Guard(resolver.look_up, allowed)
         self._context = context
         self._shelf = Shelf(settings, "sts")
 
@@ -133,45 +135,24 @@ class Policies:
         return fresh, "fetched"
 
     def _fetch(self, domain: str) -> str:
-        """GET over verified TLS from a permitted address; no redirect, no large body. Raises OSError, ValueError."""
-        host = f"mta-sts.{domain}"
-        connection = _Pinned(host, self._port, self._context or ssl.create_default_context())
-        connection.ip = self._address(host)
+        """GET over verified TLS from an admitted address; no redirect, no large body. Raises OSError, ValueError."""
+        deadline, timings = monotonic() + FETCH_SECONDS, Timings()
         try:
-            connection.request("GET", "/.well-known/mta-sts.txt", headers={"Host": host, "User-Agent": "Sendarix"})
-            response = connection.getresponse()
-            if response.status != 200:
-                raise ValueError(f"the policy server answers {response.status}")
-            kind = (response.getheader("Content-Type") or "").partition(";")[0].strip().lower()
-            if kind != "text/plain":
-                raise ValueError(f"the policy is {kind or 'of no type'}, not text/plain")
-            body = response.read(MOST_BYTES + 1)
-            if len(body) > MOST_BYTES:
-                raise ValueError(f"the policy is over {MOST_BYTES} octets")
-            return body.decode("utf-8")
+            admitted = self._guard.admit(f"https://mta-sts.{domain}:{self._port}{PATH}")
+        except Blocked as error:
+            raise ValueError(str(error)) from error
+        host = admitted.place.authority
+        request = f"GET {PATH} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: Sendarix\r\nConnection: close\r\n\r\n"
+        connection = connect(admitted, self._context, deadline, timings)
+        try:
+            reply = connection.exchange(request.encode(), "GET", deadline, MOST_BYTES + 1, timings)
         finally:
             connection.close()
-
-    def _address(self, host: str) -> str:
-        for kind in ("A", "AAAA"):
-            try:
-                found = [ip for ip in self._resolver.look_up(host, kind) if may_reach(ip, self._allowed)]
-            except (NoAnswer, NoName, Unclear):
-                continue
-            if found:
-                return random.choice(found)
-        raise ValueError(f"{host} has no address that may be reached")
-
-
-class _Pinned(http.client.HTTPConnection):
-    """HTTPS to an address that was looked at before, for the name it was looked up by."""
-
-    ip = ""
-
-    def __init__(self, host: str, port: int, context: ssl.SSLContext) -> None:
-        super().__init__(host, port, timeout=FETCH_SECONDS)
-        self._tls = context
-
-    def connect(self) -> None:
-        plain = socket.create_connection((self.ip, self.port), timeout=FETCH_SECONDS)
-        self.sock = self._tls.wrap_socket(plain, server_hostname=self.host)
+        if reply.status != 200:
+            raise ValueError(f"the policy server answers {reply.status}")
+        kind = (reply.headers.get("Content-Type") or "").partition(";")[0].strip().lower()
+        if kind != "text/plain":
+            raise ValueError(f"the policy is {kind or 'of no type'}, not text/plain")
+        if len(reply.body) > MOST_BYTES:
+            raise ValueError(f"the policy is over {MOST_BYTES} octets")
+        return reply.body.decode("utf-8")

@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 
 from common.config import Settings
 from common.queueing.queues import DELIVERY, ROUTING
-from common.services import due, retention, tickets, webhook_due
+from common.services import due, retention, tickets, webhook_due, webhook_replays
 from common.services.lifecycle import Applied
 
 log = structlog.get_logger()
@@ -40,6 +40,8 @@ class Rounds:
         self._step(lambda connection: due.sweep(connection, empty))
         with self._engine.begin() as connection:
             retention.purge_sensitive(connection)
+        with self._engine.begin() as connection:
+            webhook_replays.advance(connection)
         with self._engine.begin() as connection:
             late = webhook_due.sweep(connection)
         webhook_due.leave_due(late)
