@@ -10,7 +10,7 @@ from flask import Flask, Response, current_app, g, request
 from flask.json.provider import JSONProvider
 from werkzeug.exceptions import MethodNotAllowed
 
-from api import errors, pages, ratelimit, v1
+from api import errors, pages, ratelimit, unsubscribe_page, v1
 from api.answers import standard_headers
 from api.auth import authenticate, caller_ip
 from api.docs import routes as docs
@@ -54,6 +54,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.register_blueprint(document.blueprint)
     app.register_blueprint(docs.blueprint)
     app.register_blueprint(pages.home)
+    app.register_blueprint(unsubscribe_page.blueprint)
     if settings.mailbox_page:
         app.register_blueprint(pages.mailbox)
     app.extensions["whole_paths"] = _whole_paths(app)

@@ -101,6 +101,8 @@ class LocalRun:
         environ |= {
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
             "PYTHONUNBUFFERED": "1",
+            "SENDARIX_PUBLIC_URL": settings.public_url
+            or f"http://{reachable_host(settings.api_host)}:{ports['SENDARIX_API_PORT']}",
             "SENDARIX_HOME": str(self._home),
             "SENDARIX_DATABASE_URL": settings.database_url or self._engines.database_url,
             "SENDARIX_REDIS_URL": settings.redis_url or self._engines.redis_url,

@@ -1,9 +1,10 @@
-"""unsubscribe, complain: what recipients say back. Event and suppression are one transaction.
+"""unsubscribe, opt_out, opt_in, complain: what recipients say back. Event and suppression are one transaction.
 
 Called by whoever heard it: the one-click page, the inbound port, the simulator. Never here: how it was heard.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -12,6 +13,7 @@ from sqlalchemy import Connection
 from common.db.session import as_json, rows
 from common.domain.ids import encode, new_id
 from common.domain.suppressions import ALL, UNSUBSCRIBED
+from common.domain.unsubscribe_tokens import Unsubscription
 from common.services import events, lifecycle
 from common.services.events import NewEvent
 from common.services.lifecycle import Applied, Change
@@ -45,6 +47,81 @@ def unsubscribe(connection: Connection, ids: Sequence[UUID], *, source: str, sco
     listed = rows(connection, _SUPPRESS, as_json(pairs), UNSUBSCRIBED, scope) if pairs else []
     events.record(connection, [_created(row) for row in listed])
     return told
+
+
+_STANDING = """
+SELECT a.name AS account, m.environment, c.locale, c.sender,
+       array(SELECT s.scope FROM suppressions s
+              WHERE s.account_id = a.id AND s.environment = coalesce(m.environment, 'live') AND s.recipient_key = %s
+                AND (s.expires_at IS NULL OR s.expires_at > now())) AS scopes
+  FROM accounts a LEFT JOIN messages m ON m.id = %s AND m.account_id = a.id
+  LEFT JOIN message_contents c ON c.message_id = m.id
+ WHERE a.id = %s
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Who writes to the holder of an unsubscribe link, in what language, and what they have stopped already.
+
+    `known` says whether the message still exists; `scopes` are those of the recipient's suppressions.
+    """
+
+    sender: str
+    environment: str
+    locale: str | None
+    scopes: frozenset[str]
+    known: bool
+
+
+def standing(connection: Connection, what: Unsubscription) -> Standing | None:
+    """What a link is about now, or None when its account is gone."""
+    found = rows(connection, _STANDING, what.recipient, what.message_id, what.account_id)
+    if not found:
+        return None
+    row = found[0]
+    sender = row.sender or {}
+    name = sender.get("name") or sender.get("email") or row.account
+    return Standing(name, row.environment or "live", row.locale, frozenset(row.scopes), row.environment is not None)
+
+
+def opt_out(connection: Connection, what: Unsubscription, scope: str, *, source: str) -> bool:
+    """Stop `scope` for the recipient of a link; works after the message is gone. False when it was stopped already."""
+    now = standing(connection, what)
+    if now is None or now.scopes & {scope, ALL}:
+        return False
+    if now.known:
+        unsubscribe(connection, [what.message_id], source=source, scope=scope)
+        return True
+    made = rows(
+        connection,
+        "INSERT INTO suppressions (id, account_id, environment, recipient, recipient_key, reason, scope)"
+        " VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT (account_id, environment, recipient_key, scope) DO UPDATE"
+        " SET reason = excluded.reason, expires_at = NULL WHERE suppressions.expires_at IS NOT NULL"
+        " RETURNING id, recipient, reason, scope",
+        new_id(), what.account_id, now.environment, what.recipient, what.recipient, UNSUBSCRIBED, scope,
+    )  # fmt: skip
+    events.record(connection, [_listed("suppression.created", what, now, row) for row in made])
+    return True
+
+
+def opt_in(connection: Connection, what: Unsubscription) -> None:
+    """Take back what the recipient of a link stopped; bounces, complaints and the account's own entries stay."""
+    now = standing(connection, what)
+    if now is None:
+        return
+    gone = rows(
+        connection,
+        "DELETE FROM suppressions WHERE account_id = %s AND environment = %s AND recipient_key = %s AND reason = %s"
+        " AND scope = ANY(%s) RETURNING id, recipient, reason, scope",
+        what.account_id, now.environment, what.recipient, UNSUBSCRIBED, [what.scope, ALL],
+    )  # fmt: skip
+    events.record(connection, [_listed("suppression.deleted", what, now, row) for row in gone])
+
+
+def _listed(name: str, what: Unsubscription, now: Standing, row: Any) -> NewEvent:
+    data = {"suppression_id": encode("sup", row.id), "recipient": row.recipient, "reason": row.reason}
+    return NewEvent(what.account_id, name, data | {"scope": row.scope}, now.environment)
 
 
 def complain(connection: Connection, ids: Sequence[UUID], *, data: dict[str, Any] | None = None) -> list[Applied]:
