@@ -45,6 +45,12 @@ class Settings:
     )
     mailbox_page: bool = _setting("bool", False, "Whether /mailbox shows captured mail in a browser without a key.")
     smtp_port: int = _setting("int", 2525, "Port of the SMTP relay; 0 picks a free one.")
+    smtp_host: str = _setting("str", "127.0.0.1", "Address that the relay and the port for returning mail listen on.")
+    smtp_more_ports: str = _setting(
+        "str", "", "More ports of the relay, comma-separated, such as 587,465:tls; :tls means TLS from the first byte."
+    )
+    smtp_tls_certificate: str = _setting("str", "", "File with the certificate chain of the SMTP ports; empty: no TLS.")
+    smtp_tls_key: str = _setting("str", "", "File with its private key; empty: it is in the same file.")
     inbound_port: int = _setting("int", 2526, "Port for returning bounces; 0 picks a free one.")
     mailbox_port: int = _setting("int", 1025, "SMTP port of the built-in mailbox; 0 picks a free one.")
     mailbox_host: str = _setting("str", "127.0.0.1", "Address of the built-in mailbox.")

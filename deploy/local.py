@@ -182,13 +182,13 @@ class LocalRun:
 
 
 def _wanted_ports(settings: Settings) -> dict[str, tuple[str, int]]:
-    """Ports to settle: those that every formation listens on, and the optional ones that ask for a free port."""
-    wanted = {
+    """Ports to settle: those that every formation listens on."""
+    return {
         "SENDARIX_API_PORT": (settings.api_host, settings.api_port),
         "SENDARIX_MAILBOX_PORT": (settings.mailbox_host, settings.mailbox_port),
+        "SENDARIX_SMTP_PORT": (settings.smtp_host, settings.smtp_port),
+        "SENDARIX_INBOUND_PORT": (settings.smtp_host, settings.inbound_port),
     }
-    optional = {"SENDARIX_SMTP_PORT": settings.smtp_port, "SENDARIX_INBOUND_PORT": settings.inbound_port}
-    return wanted | {name: (settings.api_host, port) for name, port in optional.items() if port == 0}
 
 
 def _answers(url: str) -> bool:

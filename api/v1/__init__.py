@@ -9,6 +9,7 @@ from api.v1 import (
     idempotency_keys,
     mailbox,
     messages,
+    returned_mails,
     suppressions,
     templates,
     webhook_logs,
@@ -18,6 +19,7 @@ from api.v1 import (
 
 BLUEPRINTS = (
     messages.blueprint,
+    returned_mails.blueprint,
     batches.blueprint,
     templates.blueprint,
     suppressions.blueprint,

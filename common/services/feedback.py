@@ -49,6 +49,18 @@ def unsubscribe(connection: Connection, ids: Sequence[UUID], *, source: str, sco
     return told
 
 
+def unsubscribe_once(connection: Connection, message_id: UUID, scope: str, *, source: str) -> bool:
+    """`unsubscribe`, unless the address is stopped already in this scope: a wish repeated is told once."""
+    stopped = rows(
+        connection,
+        "SELECT 1 FROM messages m JOIN suppressions s ON s.account_id = m.account_id AND s.environment = m.environment"
+        " AND s.recipient_key = m.recipient_key AND s.scope IN (%s, %s)"
+        " AND (s.expires_at IS NULL OR s.expires_at > now()) WHERE m.id = %s",
+        scope, ALL, message_id,
+    )  # fmt: skip
+    return not stopped and bool(unsubscribe(connection, [message_id], source=source, scope=scope))
+
+
 _STANDING = """
 SELECT a.name AS account, m.environment, c.locale, c.sender,
        array(SELECT s.scope FROM suppressions s

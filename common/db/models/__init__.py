@@ -8,6 +8,7 @@ from common.db.models.dead_letter import DeadLetter
 from common.db.models.domain import Domain, DomainKey, Sender
 from common.db.models.event import Event, EventStream
 from common.db.models.idempotency_key import IdempotencyKey
+from common.db.models.inbound_mail import InboundMail
 from common.db.models.job import Job, JobPart
 from common.db.models.mailbox_message import MailboxMessage
 from common.db.models.message import Message, MessageContent
@@ -36,6 +37,7 @@ __all__ = [
     "Event",
     "EventStream",
     "IdempotencyKey",
+    "InboundMail",
     "Job",
     "JobPart",
     "MailboxMessage",

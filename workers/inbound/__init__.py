@@ -1,0 +1,1 @@
+"""Mail that comes back: the port that bounces, complaints and unsubscribe mail arrive at."""

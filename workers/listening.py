@@ -1,0 +1,153 @@
+"""What the SMTP ports that the world speaks to share: limits on connections, a graceful end, listening itself.
+
+RFC 5321 by aiosmtpd. Never here: who may send what (workers/inbound, workers/relay).
+"""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import ssl
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+from aiosmtpd.smtp import SMTP
+
+from common.config import Settings
+
+log = structlog.get_logger()
+logging.getLogger("mail.log").setLevel(logging.ERROR)  # aiosmtpd tells every line, passwords not always hidden
+
+DRAIN_SECONDS = 10.0
+IDLE_SECONDS = 300.0
+LONGEST_LINE = 1 << 16
+"""RFC 5321 allows 998; whoever sends longer ones means one line, and is read."""
+
+
+@dataclass(slots=True)
+class Crowd:
+    """Every open session of one process: how many, from where, and which are in the middle of a mail."""
+
+    most: int
+    most_of_one: int
+    sessions: set["Session"] = field(default_factory=set)
+    by_peer: Counter[str] = field(default_factory=Counter)
+    stopping: bool = False
+
+    def refusal(self, peer: str) -> str | None:
+        """Why another session from here is not served, as SMTP says it."""
+        if self.stopping:
+            return "421 4.3.2 stopping; try again"
+        if len(self.sessions) >= self.most:
+            return "421 4.7.0 too many connections; try again later"
+        if self.by_peer[peer] >= self.most_of_one:
+            return "421 4.7.0 too many connections from your address; try again later"
+        return None
+
+
+class Session(SMTP):
+    """One connection. Extra bytes that came with STARTTLS are thrown away by aiosmtpd (RFC 3207)."""
+
+    line_length_limit = LONGEST_LINE
+
+    def __init__(self, handler: Any, crowd: Crowd, **options: Any) -> None:
+        super().__init__(handler, timeout=IDLE_SECONDS, enable_SMTPUTF8=True, ident="ESMTP Sendarix", **options)
+        self._crowd = crowd
+        self._from = ""
+        self.receiving = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Count the connection, or turn it away."""
+        super().connection_made(transport)
+        if self in self._crowd.sessions:
+            return  # the same connection, after STARTTLS
+        peer = transport.get_extra_info("peername")
+        self._from = peer[0] if isinstance(peer, tuple) else ""
+        refusal = self._crowd.refusal(self._from)
+        self._crowd.sessions.add(self)
+        self._crowd.by_peer[self._from] += 1
+        if refusal is not None:
+            self.hang_up(refusal)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Count it no more."""
+        if self in self._crowd.sessions:
+            self._crowd.sessions.discard(self)
+            self._crowd.by_peer[self._from] -= 1
+        if self._handler_coroutine is not None:
+            super().connection_lost(error)
+
+    def hang_up(self, line: str) -> None:
+        """Say `line` and close."""
+        transport = self.transport
+        if isinstance(transport, asyncio.WriteTransport):
+            transport.write(line.encode() + b"\r\n")
+            transport.close()
+
+    async def smtp_DATA(self, arg: str) -> None:
+        """As ever; and the end of the process waits for it."""
+        self.receiving = True
+        try:
+            await super().smtp_DATA(arg)
+        finally:
+            self.receiving = False
+        if self._crowd.stopping:
+            self.hang_up("421 4.3.2 stopping; try again")
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """Where to listen. `implicit` means TLS from the first byte."""
+
+    host: str
+    number: int
+    implicit: bool = False
+
+
+async def serve(
+    ports: list[Port],
+    crowd: Crowd,
+    make: Callable[[], Session],
+    tls: ssl.SSLContext | None,
+    stop: asyncio.Event,
+    started: Callable[[list[int]], None],
+) -> None:
+    """Listen until `stop`; then let mails that are being received get their answer, and end."""
+    loop = asyncio.get_running_loop()
+    servers = [
+        await loop.create_server(make, each.host, each.number, ssl=tls if each.implicit else None, backlog=256)
+        for each in ports
+    ]
+    started([server.sockets[0].getsockname()[1] for server in servers])
+    await stop.wait()
+    crowd.stopping = True
+    for server in servers:
+        server.close()
+    for session in list(crowd.sessions):
+        if not session.receiving:
+            session.hang_up("421 4.3.2 stopping; try again")
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(DRAIN_SECONDS):
+            while crowd.sessions:
+                await asyncio.sleep(0.02)
+
+
+def certificate(settings: Settings) -> ssl.SSLContext | None:
+    """The certificate for STARTTLS and TLS ports, or None when none is set."""
+    if not settings.smtp_tls_certificate:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain(settings.smtp_tls_certificate, settings.smtp_tls_key or None)
+    return context
+
+
+def stop_on_signal() -> asyncio.Event:
+    """Set by SIGTERM and SIGINT."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop

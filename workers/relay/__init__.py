@@ -1,0 +1,1 @@
+"""The SMTP relay: mail from older tools, accepted exactly as by the API."""
