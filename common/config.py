@@ -70,6 +70,9 @@ class Settings:
     delivery_guarantee: str = _setting(
         "str", "at_least_once", "What follows an unknown outcome: at_least_once resends, at_most_once fails."
     )
+    pacing_lease_seconds: float = _setting(
+        "float", 60.0, "How long a connection to a provider counts after its worker was last heard of."
+    )
     retry_preset: str = _setting(
         "str", "standard", "Retry schedule of accounts without their own: otp, standard or patient."
     )

@@ -53,6 +53,19 @@ def _switch_often(**_: Any) -> None:
     sys.setswitchinterval(0.0005)
 
 
+_pool = {"threads": 8}
+
+
+def threads() -> int:
+    """How many tasks this process works on at once."""
+    return _pool["threads"]
+
+
+@signals.worker_init.connect
+def _note_size(sender: Any = None, **_: Any) -> None:
+    _pool["threads"] = int(getattr(sender, "concurrency", 0) or _pool["threads"])
+
+
 @signals.worker_shutdown.connect
 def _close(**_: Any) -> None:
     session.close()

@@ -16,7 +16,8 @@ Wait = dict[str, Any]
 def waiting(row: Any) -> Wait | None:
     """{"for", "detail", "since", "until"} of a live message; None once it has ended.
 
-    `row` has status, held, hold_reason, lease_until, next_attempt_at, event_at and event_data.
+    `row` has status, held, hold_reason, lease_until, next_attempt_at, paced and its note and time, event_at and
+    event_data.
     """
     if row.status not in LIVE:
         return None
@@ -24,6 +25,8 @@ def waiting(row: Any) -> Wait | None:
         return _wait("hold", f"An operator holds it: {row.hold_reason or 'no reason given'}.", row.event_at, None)
     if row.lease_until is not None:
         return _wait("delivery", "It is being sent now.", row.event_at, row.lease_until)
+    if row.paced is not None:
+        return _wait("pace", row.pace_note or "", row.paced_at, row.next_attempt_at)
     if row.status == "scheduled":
         return _wait("time", "Its scheduled time.", row.event_at, row.next_attempt_at)
     if row.status == "deferred":

@@ -13,7 +13,7 @@ from common.config import Settings
 from common.db.session import as_json, rows, run
 from common.domain.categories import reroutes
 from common.domain.outcomes import Outcome
-from common.services import lifecycle, rerouting, simulating
+from common.services import lifecycle, rerouting
 from common.services.claimed import Claimed as Claimed
 from common.services.consequences import consequence
 from common.services.lifecycle import Applied, Change
@@ -35,14 +35,14 @@ WITH due AS (
     FROM due WHERE due.id = m.id AND due.suppressed IS NULL
   RETURNING m.id, m.lease_epoch, m.attempt_no, m.queue_position, m.source_id, m.path, m.tier, m.environment,
     m.account_id, m.recipient, m.recipient_domain, m.created_at, m.expires_at, m.unknown_count,
-    m.delivery_guarantee, m.retry_preset, m.stream, m.topic
+    m.delivery_guarantee, m.retry_preset, m.paced, m.stream, m.topic
 ), started AS (
   INSERT INTO attempts (message_id, epoch, number, source_id, started_at)
   SELECT id, lease_epoch, attempt_no + 1, source_id, clock_timestamp() FROM claimed
 )
 SELECT due.id, due.suppressed, k.lease_epoch, k.attempt_no, k.queue_position, k.source_id, k.path, k.tier,
        k.stream, k.topic, k.environment, k.account_id, k.recipient, k.recipient_domain, k.created_at, k.expires_at,
-       k.unknown_count, k.delivery_guarantee, k.retry_preset,
+       k.unknown_count, k.delivery_guarantee, k.retry_preset, k.paced,
        c.sender, c.recipient_name, c.subject, c.html, c.text, c.template_id, c.template_version,
        c.template_data, c.locale, c.cc, c.bcc, c.reply_to, c.headers, c.attachments, c.tags, c.template_slug,
        CASE WHEN c.cc IS NOT NULL OR c.bcc IS NOT NULL THEN (
@@ -162,5 +162,24 @@ def record(
     if blocked:
         changes |= rerouting.instead_of_bounces(connection, settings, blocked)
     applied = lifecycle.apply(connection, list(changes.values()))
-    simulating.react(connection, [claimed for claimed, _ in results], applied)
+    _complain_in_simulator(connection, [claimed for claimed, _ in results], applied)
     return [(changes[done.message_id], done) for done in applied]
+
+
+SIMULATOR = "simulator.sendarix.test"
+
+
+def _complain_in_simulator(connection: Connection, claimed: Sequence[Claimed], applied: Sequence[Applied]) -> None:
+    delivered = {done.message_id for done in applied if done.status == "delivered"}
+    complaining = [
+        each.id
+        for each in claimed
+        if each.row.recipient_domain == SIMULATOR
+        and each.row.environment == "test"
+        and each.row.recipient.startswith(("complained@", "complained+"))
+        and each.id in delivered
+    ]
+    lifecycle.apply(
+        connection,
+        [Change(each, "complain", data={"simulated": True}, suppress_reason="complaint") for each in complaining],
+    )

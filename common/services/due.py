@@ -50,8 +50,8 @@ def release_scheduled(connection: Connection, ids: Sequence[UUID] | None = None)
 
 _ARM = """
 WITH near AS (
-  SELECT id FROM messages WHERE status IN ('scheduled', 'deferred') AND lease_until IS NULL AND ticket_at IS NULL
-     AND NOT held AND next_attempt_at <= now() + make_interval(secs => %s)
+  SELECT id FROM messages WHERE (status IN ('scheduled', 'deferred') OR status = 'accepted' AND paced IS NOT NULL)
+     AND lease_until IS NULL AND ticket_at IS NULL AND NOT held AND next_attempt_at <= now() + make_interval(secs => %s)
    ORDER BY next_attempt_at LIMIT %s FOR UPDATE SKIP LOCKED)
 UPDATE messages m SET ticket_at = m.next_attempt_at, ticket_count = 1 FROM near WHERE m.id = near.id
 RETURNING m.id, m.tier, m.path, extract(epoch FROM m.next_attempt_at - clock_timestamp()) AS wait
@@ -146,11 +146,11 @@ def forget_idempotency_keys(connection: Connection, settings: Settings) -> int:
 
 
 _READY = """
-SELECT id, tier, path FROM messages WHERE id = ANY(%s::uuid[]) AND status = 'deferred' AND lease_until IS NULL
-   AND NOT held AND next_attempt_at <= now() + interval '200 ms' ORDER BY tier, queue_position
+SELECT id, tier, path FROM messages WHERE id = ANY(%s::uuid[]) AND status IN ('accepted', 'deferred')
+   AND lease_until IS NULL AND NOT held AND next_attempt_at <= now() + interval '200 ms' ORDER BY tier, queue_position
 """
 
 
 def ready(connection: Connection, ids: Sequence[UUID]) -> list[Due]:
-    """The deferred ones of `ids` that are due now."""
+    """Those of `ids` that wait for delivery and are due now."""
     return [Due(r.id, "delivery", r.tier, r.path or "") for r in rows(connection, _READY, list(ids))]

@@ -79,7 +79,7 @@ WITH x AS MATERIALIZED (
     ticket_count = CASE WHEN x.delay IS NULL THEN m.ticket_count ELSE 1 END,
     attempt_no = m.attempt_no + coalesce(x.counts, false)::integer,
     unknown_count = m.unknown_count + coalesce(x.unknown, false)::integer,
-    lease_until = NULL, lease_owner = NULL, phase = 'idle',
+    lease_until = NULL, lease_owner = NULL, phase = 'idle', paced = NULL,
     source_id = coalesce(x.source_id, m.source_id),
     path = coalesce(x.path, m.path),
     retry_preset = coalesce(x.retry_preset, m.retry_preset),

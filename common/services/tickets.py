@@ -45,6 +45,13 @@ def leave(due: Sequence[Due]) -> None:
             publisher.leave(tasks.DELIVER_MESSAGES, queues.delivery_queue(each.tier), [each.id], group=each.path)
 
 
+def leave_together(due: Sequence[Due], group: str) -> None:
+    """One ticket a tier for delivery work of one place, whatever its paths: it goes over one connection."""
+    for tier in sorted({each.tier for each in due}):
+        ids = [each.id for each in due if each.tier == tier]
+        publisher.leave(tasks.DELIVER_MESSAGES, queues.delivery_queue(tier), ids, group=group)
+
+
 def leave_countdown(ids: Sequence[UUID], wait: float) -> None:
     """A countdown on the retry queue, never early."""
     publisher.leave(tasks.RELEASE_MESSAGES, queues.RETRY, ids, countdown=max(1, ceil(wait)))

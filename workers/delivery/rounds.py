@@ -53,15 +53,18 @@ class Round:
         guarantee = claimed.row.delivery_guarantee or self._settings.delivery_guarantee
         return guarantee == "at_most_once" or claimed.row.unknown_count > 0
 
-    def run(self) -> None:
-        """Until every message has an outcome that is written down."""
+    def run(self) -> list[Outcome]:
+        """Until every message has an outcome that is written down; answers them."""
         results: list[Result] = []
+        outcomes: list[Outcome] = []
         while self._waiting or results:
             mails, unsendable = compose(self._settings, self._next_window())
+            outcomes += [outcome for _, outcome in results]
             owned = self._turn(results + unsendable, [claimed for claimed, _ in mails])
             if self._settings.calibration_fault == "early_ack":
                 self._acknowledge_early([claimed for claimed, _ in mails])
             results = self._send([(claimed, mail) for claimed, mail in mails if claimed.id in owned])
+        return outcomes
 
     def _turn(self, results: Sequence[Result], upcoming: Sequence[Claimed]) -> set[UUID]:
         """Record what was sent and fence what is next, in one transaction; then leave the tickets."""

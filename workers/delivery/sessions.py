@@ -56,6 +56,15 @@ class Sessions:
                     return
         connection.quit()
 
+    def close_one(self, source: str, place: str) -> None:
+        """Close an idle connection of a source to a site or provider, if there is one."""
+        with self._lock:
+            leading = [each for each in self._idle.values() if each and _leads(each[0][1], source, place)]
+            connection = leading[0].pop()[1] if leading else None
+            self._count -= connection is not None
+        if connection is not None:
+            connection.quit()
+
     def close_all(self) -> None:
         """Close what is idle; what is taken stays its taker's."""
         with self._lock:
@@ -98,6 +107,11 @@ class Sessions:
                 del self._idle[key]
         self._count -= len(gone)
         return gone
+
+
+def _leads(connection: Connection, source: str, place: str) -> bool:
+    target = connection.target
+    return target.key == source and place in (target.provider, target.site)
 
 
 def _worn(connection: Connection) -> bool:

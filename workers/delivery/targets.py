@@ -15,6 +15,8 @@ from common import clock
 from common.config import Settings
 from common.db.session import transaction
 from common.domain.outcomes import Outcome
+from common.domain.pacing import is_throttle
+from common.pacing import Scope
 from common.services import tls_results
 from common.services.delivery import Claimed
 from workers.delivery.mx import Verdict
@@ -61,6 +63,14 @@ class Targets:
         self._flush_now_and_then()
         return done
 
+    def scope_of(self, sample: Claimed) -> Scope | None:
+        """What mail like this is paced by; None when it is not."""
+        return self._ways.scope_of(sample.row.source_id, sample.row.recipient_domain)
+
+    def part(self, scope: Scope) -> None:
+        """Close an idle connection that its lease no longer covers."""
+        self._sessions.close_one(scope.source, scope.place)
+
     def _send_alike(self, sample: Claimed, mails: Sequence[Mail], may_finish: MayFinish, *, optional: bool) -> Sent:
         if not mails:
             return []
@@ -76,7 +86,9 @@ class Targets:
                 results = self._over_one_connection(targets, waiting, may_finish)
             except ConnectFailed as problem:
                 outcome = self._excuse(sample, problem.outcome)
-                return done + [(mail, outcome) for mail in waiting]
+                # Turned away for being too much, the others have not been tried.
+                others = replace(outcome, kind="untried") if is_throttle(outcome) else outcome
+                return [*done, (waiting[0], outcome), *((mail, others) for mail in waiting[1:])]
             settled = [(mail, outcome) for mail, outcome in results if outcome.kind != "untried"]
             done += settled
             if not settled:

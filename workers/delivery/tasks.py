@@ -10,16 +10,21 @@ from uuid import UUID
 from common import clock
 from common.config import current_settings
 from common.db.session import transaction
+from common.pacing import Paces, Scope
 from common.queueing import tasks
 from common.services import delivery
 from common.services.delivery import Claimed
 from workers.delivery.leases import Leases
+from workers.delivery.paced import PacedWork, by_path
 from workers.delivery.rounds import Round
+from workers.delivery.slots import Slots
 from workers.delivery.targets import Targets
 from workers.shell import OWNER, task
 
 _leases = Leases(current_settings())
 _targets = Targets(current_settings())
+_paces = Paces(current_settings(), OWNER.hex)
+_slots = Slots()
 
 
 @task(tasks.DELIVER_MESSAGES)
@@ -33,14 +38,20 @@ def deliver_messages(ids: list[UUID]) -> None:
         return
     _leases.hold((each.id for each in claimed), since)
     try:
-        for group in _by_path(claimed):
-            Round(settings, _leases, _targets, group).run()
+        for scope, group in _by_scope(claimed):
+            if scope is None:
+                Round(settings, _leases, _targets, group).run()
+            else:
+                PacedWork(settings, _leases, _targets, _paces, _slots, scope).run(group)
     finally:
         _leases.drop(each.id for each in claimed)
 
 
-def _by_path(claimed: Sequence[Claimed]) -> list[list[Claimed]]:
-    groups: dict[str, list[Claimed]] = {}
-    for each in claimed:
-        groups.setdefault(each.row.path or "", []).append(each)
+def _by_scope(claimed: Sequence[Claimed]) -> list[tuple[Scope | None, list[Claimed]]]:
+    """Groups that go over one connection: those of a path, and those of paths that are paced together."""
+    groups: dict[str, tuple[Scope | None, list[Claimed]]] = {}
+    for path in by_path(claimed):
+        scope = _targets.scope_of(path[0])
+        key = scope.key if scope is not None else path[0].row.path or ""
+        groups.setdefault(key, (scope, []))[1].extend(path)
     return list(groups.values())

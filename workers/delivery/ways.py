@@ -16,9 +16,11 @@ from common.domain.egress import may_reach, read_networks
 from common.domain.profiles import profile_named
 from common.domain.providers import provider_named
 from common.domain.sites import identify
+from common.pacing import Scope
 from common.services import sources
 from common.services.sources import Exit
 from workers.delivery.mx import MOST_ADDRESSES, Exchangers, Host, Verdict, find_addresses, find_exchangers
+from workers.delivery.scopes import scope_of_relay, scope_of_site
 from workers.delivery.smtp import Demand, Target
 from workers.delivery.sts import Policies
 from workers.delivery.tls import Undecided, demand_for, permitted
@@ -42,12 +44,31 @@ class Ways:
         self._allowed = read_networks(settings.egress_allow)
         self.resolver = resolver or Resolver(settings)
         self._policies = policies or Policies(settings, self.resolver, self._allowed)
+        self._scopes: Remembered[tuple[UUID, str], Scope | None] = Remembered(seconds=30.0)
         self._exits: Remembered[UUID, Exit | None] = Remembered()
         self._ipv6: Remembered[str, bool] = Remembered(seconds=3600.0)
 
     def is_sink(self, source_id: UUID) -> bool:
         way = self._exit(source_id)
         return way is not None and way.kind == "sink"
+
+    def scope_of(self, source_id: UUID, domain: str) -> Scope | None:
+        """What mail of a source to a domain is paced by; None for a sink, and where it cannot be sent anyway."""
+        way = self._exit(source_id)
+        if way is None or way.kind == "sink":
+            return None
+        return self._scopes.get((source_id, domain if way.kind == "direct" else ""), lambda: self._scope(way, domain))
+
+    def _scope(self, way: Exit, domain: str) -> Scope | None:
+        if way.kind == "relay":
+            return scope_of_relay(way)
+        try:
+            exchangers = find_exchangers(self.resolver, domain)
+        except Verdict:
+            return None
+        policy, _ = self._policies.find(domain)
+        names = permitted(exchangers.names, policy)
+        return scope_of_site(way, identify(name for _, name in names)) if names else None
 
     def targets(self, source_id: UUID, domain: str, *, optional: bool = False) -> Sequence[Target]:
         """In the order in which they are to be tried. Raises Verdict."""

@@ -49,6 +49,9 @@ class Message(Base):
     delivered_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
     delivery: Mapped[Any | None] = mapped_column(JSONB)
+    paced: Mapped[str | None]
+    pace_note: Mapped[str | None]
+    paced_at: Mapped[datetime | None]
     stream: Mapped[str | None]
     topic: Mapped[str | None]
 

@@ -1,0 +1,182 @@
+"""Mail of one paced scope: a connection lease, mails as the rate allows, and what waits next when a slot frees.
+
+A refused message is parked: that is no attempt. Whoever holds a slot goes on with what is parked, for a while,
+and then hands over, so that no destination keeps a thread for long. Never here: Lua, SQL, or the wire.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Sequence
+
+from common import clock
+from common.config import Settings
+from common.db.session import transaction
+from common.domain.outcomes import Outcome
+from common.domain.pacing import Marks, marks_of, note_of
+from common.pacing import Feedback, Grant, Paces, Scope
+from common.services import delivery, parking, tickets
+from common.services.delivery import Claimed
+from workers.delivery.leases import Leases
+from workers.delivery.rounds import WINDOW, Round
+from workers.delivery.sessions import IDLE_SECONDS
+from workers.delivery.slots import Slots
+from workers.delivery.targets import Targets
+from workers.shell import OWNER, threads
+
+DRAIN_SECONDS = 10.0
+"""How long a slot goes on with parked mail before it is handed over through the queue."""
+
+HOLD_SECONDS = 1.0
+"""A wait for the rate that a held connection sits out; a longer one is parked."""
+
+PATIENCE = 86_400.0
+"""A message older than this is not parked any more: each refusal counts as an attempt, so that it ends."""
+
+
+class PacedWork:
+    """One thread's work on one scope."""
+
+    def __init__(
+        self, settings: Settings, leases: Leases, targets: Targets, paces: Paces, slots: Slots, scope: Scope
+    ) -> None:
+        self._settings, self._leases, self._targets = settings, leases, targets
+        self._paces, self._slots, self._scope = paces, slots, scope
+        self._waiting: deque[Claimed] = deque()
+        self._lease = ""
+        self._held = self._drained = False
+        self._unused = self._good = self._bad = 0
+        self._last = Marks()
+
+    def run(self, claimed: Sequence[Claimed]) -> None:
+        """Until each is recorded or parked, and what can go next has been seen to."""
+        self._waiting.extend(claimed)
+        tier = claimed[0].row.tier
+        busy = self._slots.enter(self._scope.key, threads() if tier == 0 else max(1, threads() // 2))
+        if busy:
+            self._park(Grant(0, "share", self._scope.key, busy))
+            return
+        try:
+            refused = self._work(tier, woken=claimed[0].row.paced is not None)
+        finally:
+            self._slots.leave(self._scope.key)
+            if self._held:
+                self._give_back()
+        if self._waiting:
+            self._park(refused)
+        elif self._held and not self._drained:
+            self._wake()
+
+    def _work(self, tier: int, *, woken: bool) -> Grant:
+        """Send while it is granted; answers what ended it."""
+        idle = self._slots.idle(self._scope.key)
+        self._lease = idle or self._paces.new_lease()
+        # Who opens a connection risks one mail with it: when the server turns it away, the others have not been tried.
+        size, until = WINDOW if idle else 1, clock.monotonic() + DRAIN_SECONDS
+        pause = threading.Event()
+        while True:
+            wanted = min(len(self._waiting) or WINDOW, size)
+            good, self._good = self._good, 0
+            grant = self._paces.take(self._scope, self._lease, wanted, tier=tier, woken=woken, good=good)
+            if grant.count:
+                self._held = True
+                if not self._waiting and not self._fetch(grant):
+                    return grant
+                self._send([self._waiting.popleft() for _ in range(min(grant.count, len(self._waiting)))])
+                size = WINDOW
+                if self._last.throttled:
+                    return Grant(0, "throttled", self._scope.key)
+            elif not self._held or grant.limit != "rate" or grant.wait > HOLD_SECONDS:
+                return grant
+            else:
+                pause.wait(grant.wait)
+            if not self._waiting and (clock.monotonic() > until or self._slots.all_busy):
+                return grant
+
+    def _fetch(self, grant: Grant) -> int:
+        """The next parked mail, claimed; answers how many. None means that nobody waits."""
+        count = grant.count
+        if not grant.queued:
+            self._unused, self._drained = self._unused + count, True
+            return 0
+        with transaction() as connection:
+            woken = parking.wake(connection, self._scope.key, count)
+            since = clock.monotonic()
+            ids = parking.ids_of(woken)
+            claimed = delivery.claim(connection, ids, OWNER, self._settings.lease_seconds) if ids else []
+        self._leases.hold((each.id for each in claimed), since)
+        self._waiting.extend(claimed)
+        self._unused += count - len(claimed)
+        self._drained = not woken
+        return len(claimed)
+
+    def _send(self, chunk: Sequence[Claimed]) -> None:
+        """A mark for what came of it."""
+        outcomes: list[Outcome] = []
+        for group in by_path(chunk):
+            outcomes += Round(self._settings, self._leases, self._targets, group).run()
+        self._leases.drop(each.id for each in chunk)
+        self._last = marks_of(outcomes)
+        self._good += self._last.good
+        self._bad += self._last.bad
+
+    def _give_back(self) -> None:
+        """The lease, with what was learned. An idle connection keeps it when there is room, or is closed first."""
+        feedback = Feedback(
+            good=self._good,
+            bad=self._bad,
+            crowded=self._last.crowded,
+            throttled=self._last.throttled,
+            unused=self._unused,
+        )
+        keep = IDLE_SECONDS if self._drained else 0.0
+        if not keep:
+            self._targets.part(self._scope)
+        kept, queued = self._paces.finish(self._scope, self._lease, feedback, keep_seconds=keep, drained=self._drained)
+        if kept:
+            self._slots.keep(self._scope.key, self._lease)
+        elif keep:
+            self._targets.part(self._scope)
+            self._paces.finish(self._scope, self._lease, Feedback())
+        # Who was refused while this lease was held may have parked since it last looked.
+        self._drained = self._drained and not queued
+
+    def _wake(self) -> None:
+        """A ticket for what is parked and can go now, through the queue: others get their turn before it."""
+        if not self._paces.room(self._scope):
+            return
+        with transaction() as connection:
+            woken = parking.wake(connection, self._scope.key, WINDOW)
+        tickets.leave_together(woken, self._scope.key)
+
+    def _park(self, refused: Grant) -> None:
+        """Whoever frees a slot wakes them; where the rate, or a rest, is what they wait for, the clock does."""
+        waiting, scale = list(self._waiting), self._settings.time_scale
+        self._waiting.clear()
+        tier = waiting[0].row.tier
+        first, step = self._paces.park(self._scope, len(waiting), tier=tier)
+        by_clock = refused.limit in ("rate", "rest", "suspended") or step > HOLD_SECONDS
+        first = max(first, refused.wait) if by_clock else max(first, 0.0) + parking.NET_SECONDS / scale
+        note = note_of(refused.limit, self._scope.name, refused.used, refused.most)
+        old = [each for each in waiting if self._is_old(each)]
+        young = [each for each in waiting if each not in old] if old else waiting
+        waits = [first + step * place for place in range(len(young))]
+        with transaction() as connection:
+            parking.park(connection, young, self._scope.key, note, waits, woken=not by_clock)
+            if old:
+                refusal = Outcome("deferred", "pace", None, "4.4.5", note, "throttled")
+                delivery.record(connection, self._settings, [(each, refusal) for each in old], clock.now())
+        self._leases.drop(each.id for each in waiting)
+        if not by_clock and refused.limit != "share":
+            self._wake()
+
+    def _is_old(self, claimed: Claimed) -> bool:
+        age = (clock.now() - claimed.row.created_at).total_seconds() * self._settings.time_scale
+        return bool(age > PATIENCE)
+
+
+def by_path(claimed: Sequence[Claimed]) -> list[list[Claimed]]:
+    """Groups of one path each, in order."""
+    groups: dict[str, list[Claimed]] = {}
+    for each in claimed:
+        groups.setdefault(each.row.path or "", []).append(each)
+    return list(groups.values())

@@ -1,0 +1,31 @@
+"""The limits of a way out: a relay, or a site and its provider. Never here: counters or DNS."""
+
+from common.domain.profiles import profile_named
+from common.domain.providers import provider_named
+from common.domain.sites import Site
+from common.pacing import Level, Scope
+from common.services.sources import Exit
+
+FIRST_CONNECTIONS = 5
+"""So many connections to a site that nothing is known of; what it takes without complaint raises them."""
+
+RELAY_CONNECTIONS, RELAY_PER_SECOND = 10, 100.0
+
+
+def scope_of_relay(way: Exit) -> Scope:
+    """All mail over a relay is one scope: the relay knows us, and paces the rest itself."""
+    profile = profile_named(way.profile)
+    rate = profile.per_second or RELAY_PER_SECOND
+    level = Level(f"{way.id}/relay", RELAY_CONNECTIONS, rate, RELAY_CONNECTIONS)
+    return Scope(str(way.id), "relay", f"the relay {way.host}", (level,))
+
+
+def scope_of_site(way: Exit, site: Site) -> Scope:
+    """A site, and the provider around it where one edge serves all its sites."""
+    likes = provider_named(site.provider)
+    first = min(FIRST_CONNECTIONS, likes.connections)
+    level = Level(f"{way.id}/site/{site.key}", likes.connections, likes.per_second, first)
+    if not likes.shared:
+        return Scope(str(way.id), site.key, site.name, (level,))
+    wide = Level(f"{way.id}/provider/{likes.name}", likes.connections, likes.per_second, first)
+    return Scope(str(way.id), likes.name, likes.name, (level, wide))
