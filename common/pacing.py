@@ -61,7 +61,8 @@ class Scope:
 @dataclass(frozen=True, slots=True)
 class Grant:
     """`count` mails may go now over the lease. Otherwise `limit` (connections, rate, queue) of the level `key`
-    refused, at `used` of `most`, for about `wait` seconds. `queued`: mail may be parked here."""
+    refused, at `used` of `most`, for about `wait` seconds. `queued`: mail may be parked
+    here; `room`: one more connection would be granted."""
 
     count: int
     limit: str = ""
@@ -70,6 +71,7 @@ class Grant:
     most: float = 0.0
     wait: float = 0.0
     queued: bool = True
+    room: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +135,7 @@ class Paces:
         count, limit, level, used, most, wait = found
         if count:
             self._hold(lease, scope)
-            return Grant(int(count), queued=bool(level))
+            return Grant(int(count), queued=bool(level), room=bool(used))
         key = scope.levels[int(level) - 1].key
         return Grant(0, limit.decode(), key, int(used), float(most), float(wait) / 1000)
 
@@ -165,6 +167,19 @@ class Paces:
     def room(self, scope: Scope, *, tier: int = 2) -> bool:
         """Whether a connection is free right now, as far as is known."""
         return self.take(scope, "", 0, tier=tier, woken=True).limit == ""
+
+    def hits(self, name: str, seconds: float) -> int:
+        """Count one more of `name` within the `seconds` since the first; 1 while Redis is away."""
+        if self._redis is None or clock.monotonic() < self._open_until:
+            return 1
+        try:
+            pipeline = self._redis.pipeline()
+            pipeline.incr(f"pace:hits:{name}")
+            pipeline.pexpire(f"pace:hits:{name}", max(1, int(seconds * 1000)), nx=True)
+            return int(pipeline.execute()[0])
+        except (RedisError, OSError):
+            self._open_until = clock.monotonic() + BREAKER_SECONDS
+            return 1
 
     def renew(self) -> None:
         """One call per level keeps every lease of this process."""

@@ -6,6 +6,7 @@ what follows a server that asks for less. Times are milliseconds
 of Redis's own clock.
 """
 
+# A rate that has been raised since must not wait out the old one: `tat` is believed only as far as the rate allows.
 # Only what happens while a script runs can be atomic, and only its own clock is shared.
 _BEGIN = """
 local clock = redis.call('TIME')
@@ -27,6 +28,10 @@ local function succeed(level, used, good)
 end
 local function step_of(level) return 1000 / setting(level, 2) end
 local function slack_of(step) return step <= 1000 and 250 or math.min(2000, step / 2) end
+local function tat_of(level)
+  local step = step_of(level)
+  return math.min(num(KEYS[level * 2 - 1], 'tat') or 0, now + slack_of(step) + 12 * step)
+end
 local KEPT = 1800
 """
 
@@ -35,7 +40,7 @@ TAKE = (
     + """
 local lease, tier, wanted, woken, ttl = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4] == '1', tonumber(ARGV[5])
 local good = tonumber(ARGV[6])
-local count, queued = wanted, 0
+local count, queued, room = wanted, 0, 1
 for level = 1, levels do
   local state, leases = KEYS[level * 2 - 1], KEYS[level * 2]
   redis.call('ZREMRANGEBYSCORE', leases, '-inf', now)
@@ -58,7 +63,7 @@ for level = 1, levels do
   end
   local step = step_of(level)
   local slack = slack_of(step) + (tier == 0 and 10 * step or 0)
-  local tat = math.max(num(state, 'tat') or 0, now)
+  local tat = math.max(tat_of(level), now)
   local able = math.floor((now + slack - tat) / step) + 1
   if able < 1 then
     return {0, 'rate', level, 0, tostring(setting(level, 2)), tostring(math.ceil(tat - slack - now))}
@@ -70,15 +75,16 @@ for level = 1, levels do
   local state, leases = KEYS[level * 2 - 1], KEYS[level * 2]
   redis.call('ZADD', leases, now + ttl, lease)
   redis.call('PEXPIRE', leases, ttl * 2)
-  local tat = math.max(num(state, 'tat') or 0, now)
+  local tat = math.max(tat_of(level), now)
   redis.call('HSET', state, 'tat', string.format('%.3f', tat + count * step_of(level)))
   if good > 0 then
     local n = succeed(level, redis.call('ZCARD', leases), good)
     redis.call('HSET', state, 'n', string.format('%.4f', n))
   end
+  if redis.call('ZCARD', leases) + 1 >= math.floor(believed(level)) then room = 0 end
   redis.call('EXPIRE', state, KEPT)
 end
-return {count, '', queued, 0, '0', '0'}
+return {count, '', queued, room, '0', '0'}
 """
 )
 
@@ -89,7 +95,7 @@ local count, tier = tonumber(ARGV[1]), tonumber(ARGV[2])
 local first, step = now, 0
 for level = 1, levels do
   local state, pace = KEYS[level * 2 - 1], step_of(level)
-  local tat = num(state, 'tat') or 0
+  local tat = tat_of(level)
   if tier == 0 then
     first = math.max(first, tat - 10 * pace)
   else

@@ -9,6 +9,7 @@ from api.v1 import (
     idempotency_keys,
     mailbox,
     messages,
+    pacing,
     returned_mails,
     suppressions,
     templates,
@@ -32,5 +33,6 @@ BLUEPRINTS = (
     dead_letters.blueprint,
     idempotency_keys.blueprint,
     mailbox.blueprint,
+    pacing.blueprint,
     health.blueprint,
 )

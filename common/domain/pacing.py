@@ -4,7 +4,7 @@ Never here: counters or clocks (common/pacing.py), or the limits of providers (p
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from common.domain.categories import CATEGORIES
 from common.domain.outcomes import Outcome
@@ -55,12 +55,24 @@ def is_crowded(outcome: Outcome) -> bool:
     return early or (outcome.category == "throttled" and any(words in lowered for words in _CROWDED))
 
 
+_FASTER_THAN_AGREED = "maximum sending rate exceeded"
+AGREED_WAIT = 3.0
+
+
+def excused(outcome: Outcome) -> Outcome:
+    """A relay's "too many a second" is about our pace, not the mail: no attempt, and again in a moment."""
+    if outcome.kind == "deferred" and outcome.code == 454 and _FASTER_THAN_AGREED in outcome.reply.lower():
+        return replace(outcome, kind="untried", wait_seconds=AGREED_WAIT)
+    return outcome
+
+
 _SAID = {
     "connections": "{used} of {most:g} connections are in use",
     "share": "this worker already works on it with {used} threads",
     "rate": "{most:g} mails a second are the limit",
     "queue": "others wait before it",
     "rest": "it asked for less; a rest",
+    "suspended": "an automation has suspended it",
     "throttled": "it has just asked for less",
 }
 

@@ -5,11 +5,15 @@ many as fit, higher tiers first, oldest first; its own due time is the net below
 """
 
 from collections.abc import Sequence
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection
 
+from common.clock import rfc3339
 from common.db.session import as_json, rows
+from common.domain.principals import Principal
+from common.domain.tiers import TIERS
 from common.services.claimed import Claimed
 from common.services.due import Due
 
@@ -64,6 +68,31 @@ UPDATE messages SET next_attempt_at = now(), ticket_at = NULL, ticket_count = 1
 def reopen(connection: Connection, scopes: Sequence[str]) -> int:
     """All that is parked there looks again now: its limits have changed. Answers how many."""
     return connection.exec_driver_sql(_REOPEN, (list(scopes),)).rowcount
+
+
+_PLACES = """
+SELECT p.*, s.name AS source FROM (
+  SELECT m.paced, m.source_id, m.tier, count(*) AS waiting, min(m.paced_at) AS oldest, min(m.next_attempt_at) AS next,
+         (array_agg(m.pace_note ORDER BY m.paced_at))[1] AS detail
+    FROM messages m WHERE m.paced IS NOT NULL AND m.account_id = %s AND m.environment = %s AND m.lease_until IS NULL
+   GROUP BY m.paced, m.source_id, m.tier) p LEFT JOIN sources s ON s.id = p.source_id
+ ORDER BY p.waiting DESC, p.paced, p.tier LIMIT 100
+"""
+
+
+def places(connection: Connection, principal: Principal) -> list[dict[str, Any]]:
+    """Where messages of this account and environment wait, the most crowded first."""
+    return [
+        {
+            "source": row.source,
+            "tier": TIERS[row.tier],
+            "waiting": row.waiting,
+            "detail": row.detail or "",
+            "oldest_since": rfc3339(row.oldest),
+            "next_attempt_at": rfc3339(row.next),
+        }
+        for row in rows(connection, _PLACES, principal.account_id, principal.environment)
+    ]
 
 
 def ids_of(due: Sequence[Due]) -> list[UUID]:

@@ -129,7 +129,8 @@ def test_a_backlog_opens_too_many_connections_or_is_queued_again_and_again(
         wait_for(office, lambda: statuses()["delivered"] == 150)
         assert receiver.peak == 2
     assert len(receiver.taken) == 150
-    assert max(office.parked.values()) == 1
+    assert max(office.parked.values()) <= 2
+    assert sum(office.parked.values()) <= 160
     with transaction() as connection:
         found = rows(connection, "SELECT state, count(*) AS n FROM attempts GROUP BY state")
         assert [(row.state, row.n) for row in found] == [("delivered", 150)]

@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Iterator
 
 import pytest
+import redis
 
 from common.config import read_settings
 from common.db.session import engine, rows, transaction
@@ -31,7 +32,7 @@ QUEUES = "delivery.critical,delivery.normal,delivery.bulk,retry"
 
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
-    with Receiver(5, delay=0.01) as found:
+    with Receiver(5, delay=0.02) as found:
         yield found
 
 
@@ -74,12 +75,22 @@ def send() -> None:
     publisher.publisher().flush()
 
 
+def wait_until_all_listen() -> None:
+    """Each worker waits for tickets in one blocked call."""
+    client = redis.Redis.from_url(read_settings().redis_url)
+    until, pause = time.monotonic() + 60, threading.Event()
+    while sum(each["cmd"].lower() == "brpop" for each in client.client_list()) < 4:
+        assert time.monotonic() < until, "the workers do not start"
+        pause.wait(0.05)
+
+
 def delivered() -> int:
     with transaction() as connection:
         return int(rows(connection, "SELECT count(*) AS n FROM messages WHERE status = 'delivered'")[0].n)
 
 
 def test_workers_run_into_a_limit_again_and_again(workers: None, receiver: Receiver) -> None:
+    wait_until_all_listen()
     send()
     scheduler = Rounds(read_settings(time_scale=10.0), engine())
     until, pause = time.monotonic() + 110, threading.Event()

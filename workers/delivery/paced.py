@@ -7,6 +7,7 @@ and then hands over, so that no destination keeps a thread for long. Never here:
 import threading
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import replace
 
 from common import clock
 from common.config import Settings
@@ -16,6 +17,7 @@ from common.domain.pacing import Marks, marks_of, note_of
 from common.pacing import Feedback, Grant, Paces, Scope
 from common.services import delivery, parking, tickets
 from common.services.delivery import Claimed
+from workers.delivery.automations import Automations
 from workers.delivery.leases import Leases
 from workers.delivery.rounds import WINDOW, Round
 from workers.delivery.sessions import IDLE_SECONDS
@@ -25,6 +27,9 @@ from workers.shell import OWNER, threads
 
 DRAIN_SECONDS = 10.0
 """How long a slot goes on with parked mail before it is handed over through the queue."""
+
+BATCH = 2 * WINDOW
+"""Mails of one call for leave to send, at most."""
 
 HOLD_SECONDS = 1.0
 """A wait for the rate that a held connection sits out; a longer one is parked."""
@@ -37,10 +42,18 @@ class PacedWork:
     """One thread's work on one scope."""
 
     def __init__(
-        self, settings: Settings, leases: Leases, targets: Targets, paces: Paces, slots: Slots, scope: Scope
+        self,
+        settings: Settings,
+        leases: Leases,
+        targets: Targets,
+        paces: Paces,
+        slots: Slots,
+        automations: Automations,
+        scope: Scope,
     ) -> None:
         self._settings, self._leases, self._targets = settings, leases, targets
-        self._paces, self._slots, self._scope = paces, slots, scope
+        self._paces, self._slots, self._automations = paces, slots, automations
+        self._scope, self._suspended = automations.hold(scope)
         self._waiting: deque[Claimed] = deque()
         self._lease = ""
         self._held = self._drained = False
@@ -51,7 +64,11 @@ class PacedWork:
         """Until each is recorded or parked, and what can go next has been seen to."""
         self._waiting.extend(claimed)
         tier = claimed[0].row.tier
-        busy = self._slots.enter(self._scope.key, threads() if tier == 0 else max(1, threads() // 2))
+        if self._suspended is not None:
+            left = (self._suspended.until - clock.now()).total_seconds()
+            self._park(Grant(0, "suspended", self._scope.key, wait=left))
+            return
+        busy = self._slots.enter(self._scope.key, threads() if tier == 0 else _most_threads())
         if busy:
             self._park(Grant(0, "share", self._scope.key, busy))
             return
@@ -71,10 +88,10 @@ class PacedWork:
         idle = self._slots.idle(self._scope.key)
         self._lease = idle or self._paces.new_lease()
         # Who opens a connection risks one mail with it: when the server turns it away, the others have not been tried.
-        size, until = WINDOW if idle else 1, clock.monotonic() + DRAIN_SECONDS
+        size, until = BATCH if idle else 1, clock.monotonic() + DRAIN_SECONDS
         pause = threading.Event()
         while True:
-            wanted = min(len(self._waiting) or WINDOW, size)
+            wanted = min(len(self._waiting) or BATCH, size)
             good, self._good = self._good, 0
             grant = self._paces.take(self._scope, self._lease, wanted, tier=tier, woken=woken, good=good)
             if grant.count:
@@ -82,9 +99,12 @@ class PacedWork:
                 if not self._waiting and not self._fetch(grant):
                     return grant
                 self._send([self._waiting.popleft() for _ in range(min(grant.count, len(self._waiting)))])
-                size = WINDOW
+                size = BATCH
                 if self._last.throttled:
                     return Grant(0, "throttled", self._scope.key)
+                if grant.queued and grant.room:
+                    # What has been learned since allows one more at the backlog.
+                    self._wake()
             elif not self._held or grant.limit != "rate" or grant.wait > HOLD_SECONDS:
                 return grant
             else:
@@ -116,6 +136,8 @@ class PacedWork:
             outcomes += Round(self._settings, self._leases, self._targets, group).run()
         self._leases.drop(each.id for each in chunk)
         self._last = marks_of(outcomes)
+        if self._automations.watch(self._scope, outcomes):
+            self._last = replace(self._last, throttled=True)
         self._good += self._last.good
         self._bad += self._last.bad
 
@@ -145,7 +167,7 @@ class PacedWork:
         if not self._paces.room(self._scope):
             return
         with transaction() as connection:
-            woken = parking.wake(connection, self._scope.key, WINDOW)
+            woken = parking.wake(connection, self._scope.key, BATCH)
         tickets.leave_together(woken, self._scope.key)
 
     def _park(self, refused: Grant) -> None:
@@ -172,6 +194,11 @@ class PacedWork:
     def _is_old(self, claimed: Claimed) -> bool:
         age = (clock.now() - claimed.row.created_at).total_seconds() * self._settings.time_scale
         return bool(age > PATIENCE)
+
+
+def _most_threads() -> int:
+    """How many threads of a process one scope may have: a quarter stays for others."""
+    return max(1, threads() - max(1, threads() // 4))
 
 
 def by_path(claimed: Sequence[Claimed]) -> list[list[Claimed]]:

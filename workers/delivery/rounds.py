@@ -15,6 +15,7 @@ from common import clock
 from common.config import Settings
 from common.db.session import transaction
 from common.domain.outcomes import Outcome
+from common.domain.pacing import excused
 from common.queueing.app import LONGEST_COUNTDOWN
 from common.services import delivery, tickets
 from common.services.delivery import Claimed
@@ -89,7 +90,8 @@ class Round:
             try:
                 with transaction() as connection:
                     if results:
-                        done = delivery.record(connection, self._settings, results, clock.now())
+                        written = [(claimed, excused(outcome)) for claimed, outcome in results]
+                        done = delivery.record(connection, self._settings, written, clock.now())
                     if upcoming:
                         owned = self._fence(connection, upcoming)
                 return since, done, owned

@@ -9,15 +9,17 @@ from common.services.sources import Exit
 FIRST_CONNECTIONS = 5
 """So many connections to a site that nothing is known of; what it takes without complaint raises them."""
 
-RELAY_CONNECTIONS, RELAY_PER_SECOND = 10, 100.0
+RELAY = "relay"
+RELAY_CONNECTIONS, RELAY_PER_SECOND = 10, 10_000.0
+"""Of a relay that publishes no rate: it knows us, and says so when it is too much."""
 
 
 def scope_of_relay(way: Exit) -> Scope:
-    """All mail over a relay is one scope: the relay knows us, and paces the rest itself."""
+    """All mail over a relay is one scope; what lies behind it the relay paces itself."""
     profile = profile_named(way.profile)
     rate = profile.per_second or RELAY_PER_SECOND
     level = Level(f"{way.id}/relay", RELAY_CONNECTIONS, rate, RELAY_CONNECTIONS)
-    return Scope(str(way.id), "relay", f"the relay {way.host}", (level,))
+    return Scope(str(way.id), RELAY, f"the relay {way.host}", (level,))
 
 
 def scope_of_site(way: Exit, site: Site) -> Scope:

@@ -14,6 +14,7 @@ from common.pacing import Paces, Scope
 from common.queueing import tasks
 from common.services import delivery
 from common.services.delivery import Claimed
+from workers.delivery.automations import Automations
 from workers.delivery.leases import Leases
 from workers.delivery.paced import PacedWork, by_path
 from workers.delivery.rounds import Round
@@ -25,6 +26,7 @@ _leases = Leases(current_settings())
 _targets = Targets(current_settings())
 _paces = Paces(current_settings(), OWNER.hex)
 _slots = Slots()
+_automations = Automations(current_settings(), _paces)
 
 
 @task(tasks.DELIVER_MESSAGES)
@@ -42,7 +44,7 @@ def deliver_messages(ids: list[UUID]) -> None:
             if scope is None:
                 Round(settings, _leases, _targets, group).run()
             else:
-                PacedWork(settings, _leases, _targets, _paces, _slots, scope).run(group)
+                PacedWork(settings, _leases, _targets, _paces, _slots, _automations, scope).run(group)
     finally:
         _leases.drop(each.id for each in claimed)
 

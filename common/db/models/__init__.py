@@ -3,6 +3,7 @@
 from common.db.models.account import Account
 from common.db.models.api_key import ApiKey
 from common.db.models.attempt import Attempt
+from common.db.models.automation import PacingAutomation
 from common.db.models.base import Base
 from common.db.models.dead_letter import DeadLetter
 from common.db.models.domain import Domain, DomainKey, Sender
@@ -43,6 +44,7 @@ __all__ = [
     "MailboxMessage",
     "Message",
     "MessageContent",
+    "PacingAutomation",
     "Policy",
     "Sender",
     "Source",

@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Text
+from sqlalchemy import Text, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -13,7 +13,7 @@ from common.db.models.base import Base
 class InboundMail(Base):
     __tablename__ = "inbound_mails"
     id: Mapped[UUID] = mapped_column(primary_key=True)
-    received_at: Mapped[datetime]
+    received_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
     account_id: Mapped[UUID | None]
     environment: Mapped[str | None]
     message_id: Mapped[UUID | None]
