@@ -11,7 +11,7 @@ pattern, and only one that is still ambiguous is parsed a second time, pair by p
 
 import json
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import orjson
@@ -55,6 +55,27 @@ def read_bytes(most: int) -> bytes:
     if len(raw) > most:
         raise TooLarge(f"The body is over {most} bytes: host large files elsewhere and send a signed link.")
     return raw
+
+
+def read_pieces(most: int, size: int) -> Iterator[bytes]:
+    """The raw body in pieces of at most `size` bytes, never held whole. Raises TooLarge, InvalidRequest."""
+    if request.headers.get("Content-Encoding", "identity") != "identity":
+        raise UnsupportedMedia("Send the body without a Content-Encoding.")
+    length, stream, seen = request.content_length, request.environ["wsgi.input"], 0
+    if length is not None and length > most:
+        raise TooLarge(f"The body is over {most} bytes: send it in parts.")
+    if length is None and "HTTP_TRANSFER_ENCODING" not in request.environ:
+        return
+    while length is None or seen < length:
+        piece: bytes = stream.read(size if length is None else min(size, length - seen))
+        if not piece:
+            break
+        seen += len(piece)
+        if seen > most:
+            raise TooLarge(f"The body is over {most} bytes: send it in parts.")
+        yield piece
+    if length is not None and seen < length:
+        raise InvalidRequest("The body ended before its Content-Length.")
 
 
 def parse(raw: bytes) -> Any:

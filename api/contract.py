@@ -37,6 +37,7 @@ class Media:
 
 
 Shape = type[Schema] | Media | None
+Taken = type[Schema] | Media | tuple[Media, ...] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ class Contract:
     """`answers` maps each status of success to its shape, None for an empty body."""
 
     answers: Mapping[int, Shape]
-    takes: type[Schema] | Media | None = None
+    takes: Taken = None
     query: tuple[Parameter, ...] = ()
     errors: tuple[str, ...] = ()
     path: Mapping[str, Parameter] = field(default_factory=dict)
@@ -53,7 +54,7 @@ class Contract:
 def contract(
     *,
     answers: Mapping[int, Shape],
-    takes: type[Schema] | Media | None = None,
+    takes: Taken = None,
     query: tuple[Parameter, ...] = (),
     errors: tuple[str, ...] = (),
     path: Mapping[str, Parameter] | None = None,

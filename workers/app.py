@@ -1,12 +1,13 @@
 """The explicit list of task modules; what `celery -A workers.app` points at."""
 
 from workers.delivery import tasks as delivery
+from workers.jobs import tasks as jobs
 from workers.retry import tasks as retry
 from workers.routing import tasks as routing
 from workers.scheduler import tasks as scheduler
 from workers.shell import app
 from workers.webhooks import tasks as webhooks
 
-TASK_MODULES = (routing, delivery, retry, webhooks, scheduler)
+TASK_MODULES = (routing, delivery, retry, webhooks, scheduler, jobs)
 
 __all__ = ["TASK_MODULES", "app"]

@@ -12,11 +12,10 @@ from typing import Any
 
 import orjson
 from flask import Blueprint, Flask, Response, current_app, request
-from marshmallow import Schema
 from werkzeug.routing import Rule
 
 from api.auth import public
-from api.contract import Contract, Media, Parameter, Shape, contract
+from api.contract import Contract, Media, Parameter, Shape, Taken, contract
 from api.openapi import parts
 from api.openapi.links import links
 from api.openapi.shapes import Shapes, example_of
@@ -150,10 +149,13 @@ def _parameter(told: Parameter, where: str) -> dict[str, Any]:
     return parameter
 
 
-def _body(shapes: Shapes, takes: type[Schema] | Media) -> dict[str, Any]:
-    if isinstance(takes, Media):
-        content = {takes.type: {"schema": {"type": "string"}}}
-        return {"required": True, "description": takes.sentence, "content": content}
+def _body(shapes: Shapes, takes: Taken) -> dict[str, Any]:
+    media = takes if isinstance(takes, tuple) else (takes,) if isinstance(takes, Media) else ()
+    if media:
+        content = {each.type: {"schema": {"type": "string"}} for each in media}
+        sentence = " ".join(f"`{each.type}`: {each.sentence}" for each in media)
+        return {"required": True, "description": sentence, "content": content}
+    assert isinstance(takes, type)
     samples = getattr(takes, "samples", None) or {"example": example_of(takes)}
     return {
         "required": True,

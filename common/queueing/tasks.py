@@ -21,6 +21,9 @@ DRAIN_SLOW_WEBHOOKS = "webhooks.drain_slow_webhooks"
 PRUNE = "maintenance.prune"
 """No ids: removes what retention ends."""
 
+RUN_JOBS = "maintenance.run_jobs"
+"""ids: jobs that wait or are under way."""
+
 ALL = (
     ROUTE_MESSAGES,
     DELIVER_MESSAGES,
@@ -29,4 +32,5 @@ ALL = (
     DRAIN_WEBHOOKS,
     DRAIN_SLOW_WEBHOOKS,
     PRUNE,
+    RUN_JOBS,
 )

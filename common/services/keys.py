@@ -33,15 +33,17 @@ _BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _TOKEN = re.compile(r"sk_(live|test)_sdx_([0-9A-Za-z]{8})([0-9A-Za-z]{40})([0-9A-Za-z]{6})\Z")
 _NOBODY = bytes(32)
 
-_FIND = """
+_SELECT = """
 SELECT k.id, k.account_id, k.environment, k.secret_hash, k.previous_hash, k.previous_until, k.scopes,
        k.sender_domains, k.templates, k.streams, k.tags, k.cidrs,
        coalesce(k.default_sender, a.default_sender) AS default_sender,
        a.requests_per_minute, k.requests_per_minute AS key_requests_per_minute,
        k.require_idempotency, a.paused_at IS NOT NULL AS paused, k.expires_at
   FROM api_keys k JOIN accounts a ON a.id = k.account_id
- WHERE k.kid = %s AND k.revoked_at IS NULL
+ WHERE k.revoked_at IS NULL
 """
+_FIND = f"{_SELECT} AND k.kid = %s"
+_FIND_ID = f"{_SELECT} AND k.id = %s AND (k.expires_at IS NULL OR k.expires_at > now())"
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +176,12 @@ def _drop(kid: str) -> None:
     known = _cache.pop(kid, None)
     for proof in known.proofs if known is not None else ():
         _proven.pop(proof, None)
+
+
+def principal_of(connection: Connection, key_id: UUID | None) -> Principal | None:
+    """What a key may do now, for work that goes on after its request; None once it was revoked or has expired."""
+    found = rows(connection, _FIND_ID, key_id)
+    return _principal(found[0]) if found else None
 
 
 def _secrets(row: Any) -> _Secrets:

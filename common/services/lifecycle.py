@@ -132,8 +132,9 @@ WITH x AS MATERIALIZED (
   FROM moved d JOIN x ON x.id = d.id
   WHERE a.message_id = d.id AND a.epoch = x.epoch AND x.attempt_state IS NOT NULL
 ), buried AS (
-  INSERT INTO dead_letters (message_id, account_id, cause, detail)
-  SELECT d.id, d.account_id, x.cause, x.reply FROM moved d JOIN x ON x.id = d.id WHERE x.cause IS NOT NULL
+  INSERT INTO dead_letters (message_id, account_id, environment, cause, detail)
+  SELECT d.id, d.account_id, d.environment, x.cause, x.reply
+    FROM moved d JOIN x ON x.id = d.id WHERE x.cause IS NOT NULL
   ON CONFLICT (message_id) DO NOTHING
 )
 SELECT d.id, d.status, d.tier, d.path,

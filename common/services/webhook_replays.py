@@ -17,11 +17,12 @@ from common.db.session import as_json, rows, run
 from common.domain.errors import Conflict, NotFound
 from common.domain.events import matches, public_event
 from common.domain.ids import encode, new_id
+from common.domain.jobs import WEBHOOK_REPLAY
 from common.domain.principals import Principal
 from common.services import stream, subscriptions
 from common.services.events import MOST_BYTES
 
-KIND = "webhook_replay"
+KIND = WEBHOOK_REPLAY
 CHUNK = 1000
 FAILED, ALL = "failed", "all"
 

@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 
 from common.config import Settings
 from common.queueing.queues import DELIVERY, ROUTING
-from common.services import due, retention, tickets, webhook_due, webhook_replays
+from common.services import due, jobs, retention, tickets, webhook_due, webhook_replays
 from common.services.lifecycle import Applied
 
 log = structlog.get_logger()
@@ -45,6 +45,9 @@ class Rounds:
         with self._engine.begin() as connection:
             late = webhook_due.sweep(connection)
         webhook_due.leave_due(late)
+        with self._engine.begin() as connection:
+            stuck = jobs.sweep(connection)
+        jobs.leave(stuck)
 
     def _step(self, verb: Callable[[Any], list[due.Due]]) -> None:
         with self._engine.begin() as connection:

@@ -5,14 +5,15 @@ from uuid import UUID
 from common.config import current_settings
 from common.db.session import transaction
 from common.queueing import tasks
-from common.services import due, inbound
+from common.services import due, inbound, issuing, jobs, suppressions
 from workers.shell import task
 
 
 @task(tasks.PRUNE)
 def prune(_: list[UUID]) -> None:
-    """Forget Idempotency-Keys older than their window, and mail that came back a month ago."""
+    """Forget what is past its time: keys, jobs, suppressions and mail that came back."""
     with transaction() as connection:
         due.forget_idempotency_keys(connection, current_settings())
-    with transaction() as connection:
-        inbound.prune(connection)
+    for forget in (inbound.prune, issuing.prune, jobs.prune, suppressions.prune):
+        with transaction() as connection:
+            forget(connection)

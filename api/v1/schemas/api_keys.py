@@ -7,7 +7,8 @@ from typing import Any
 from marshmallow import fields
 
 from api.v1.schemas import out
-from api.v1.schemas.fields import MAILBOX, Choice, Coded, In, Mailbox, Moment, Text, Whole, YesNo, each_of, wrong
+from api.v1.schemas.fields import MAILBOX, Choice, Coded, In, Mailbox, Moment, Text, Whole, YesNo, wrong
+from api.v1.schemas.lists import Listed
 from api.v1.schemas.out import told
 from common.domain.addresses import AddressError, parse_address
 from common.domain.principals import SCOPES
@@ -15,27 +16,6 @@ from common.domain.suppressions import STREAM
 from common.services.issuing import MAX_OVERLAP_SECONDS, STATES
 
 _HOST = r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z]{2,63}"
-
-
-class Listed(Coded):
-    """A list of distinct values of one kind."""
-
-    def __init__(self, inner: Coded, most: int, **options: Any) -> None:
-        super().__init__(**options)
-        self._inner, self._most = inner, most
-
-    def read(self, value: Any) -> list[Any]:
-        if type(value) is not list:
-            raise wrong("invalid_type", "must be a list")
-        if len(value) > self._most:
-            raise wrong("too_many", f"has more than {self._most} entries")
-        if not value:
-            raise wrong("too_short", "must not be empty: leave it out, or say null, to allow all")
-        found: list[Any] = each_of(value, self._inner.read)
-        return list(dict.fromkeys(found))
-
-    def describe(self) -> dict[str, Any]:
-        return {"type": "array", "minItems": 1, "maxItems": self._most, "items": self._inner.describe()}
 
 
 class Host(Text):

@@ -236,6 +236,7 @@ class In(Schema):
 
     samples: ClassVar[dict[str, dict[str, Any]]] = {}
     together: ClassVar[dict[str, Any]] = {}
+    error_messages = {"unknown": Note("unknown_field", "is not a field here")}
 
     class Meta:
         unknown = RAISE

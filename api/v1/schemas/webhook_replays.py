@@ -6,8 +6,8 @@ from marshmallow import ValidationError, validates_schema
 
 from api.openapi.parts import id_pattern
 from api.v1.schemas import out
-from api.v1.schemas.api_keys import Listed
 from api.v1.schemas.fields import Choice, In, Moment, Note, Text
+from api.v1.schemas.lists import Listed
 from api.v1.schemas.out import told
 from common.domain.events import EVENT_TYPES
 from common.domain.webhooks import MOST_REPLAYED_IDS

@@ -7,8 +7,9 @@ from urllib.parse import urlsplit
 from marshmallow import ValidationError, fields, validates_schema
 
 from api.v1.schemas import out
-from api.v1.schemas.api_keys import Host, Listed
+from api.v1.schemas.api_keys import Host
 from api.v1.schemas.fields import Choice, Coded, In, Moment, Note, Text, Whole, YesNo, each_of, wrong
+from api.v1.schemas.lists import Listed
 from api.v1.schemas.out import told
 from common.domain.events import EVENT_TYPES, WILDCARDS
 from common.domain.webhooks import (

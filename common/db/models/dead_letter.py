@@ -18,3 +18,6 @@ class DeadLetter(Base):
     created_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
     replayed_as: Mapped[UUID | None]
     replayed_at: Mapped[datetime | None]
+    environment: Mapped[str] = mapped_column(server_default=text("'live'"))
+    discarded_at: Mapped[datetime | None]
+    discard_reason: Mapped[str | None]
