@@ -6,12 +6,11 @@ Never here: SQL, or anything the API could do itself.
 import argparse
 import sys
 from collections.abc import Sequence
-from uuid import UUID
 
 import orjson
 from sqlalchemy.exc import SQLAlchemyError
 
-from api import inbound_cli
+from api import accounts_cli, inbound_cli
 from common import clock, telemetry
 from common.config import SettingError, Settings, current_settings
 from common.db import session
@@ -52,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     start.set_defaults(run=_quickstart)
     key = commands.add_parser("key", help="make and revoke API keys").add_subparsers(required=True, metavar="action")
     create = key.add_parser("create", help="make a key; it is printed once")
-    create.add_argument("--account", type=UUID, default=quickstart.QUICKSTART_ACCOUNT)
+    create.add_argument("--account", type=accounts_cli.account_id, default=quickstart.QUICKSTART_ACCOUNT)
     create.add_argument("--environment", choices=("live", "test"), default="live")
     create.add_argument("--scope", action="append", choices=SCOPES, required=True, dest="scopes")
     create.add_argument("--name", default="")
@@ -64,6 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     again = commands.add_parser("requeue", help="try waiting messages now")
     again.add_argument("messages", nargs="+", metavar="msg_…")
     again.set_defaults(run=_requeue)
+    accounts_cli.add_commands(commands)
     inbound_cli.add_commands(commands)
     return parser
 

@@ -17,23 +17,25 @@ def limiter() -> Limiter:
 
 
 def charge(principal: Principal, policy: str, cost: int = 1) -> None:
-    """Count this request for its account. Raises RateLimited.
-
-    The bucket's name holds the limit, so keys with a lower limit of their own share one of their own.
-    """
+    """Count this request for its account, and for its key where that has a limit of its own. Raises RateLimited."""
     before = tried()
     first = before is not None and "verdict" not in g
     verdict = before.verdict if before is not None and first else count(limiter(), principal, policy, cost)
     g.verdict, g.policy = verdict, policy
-    limit = principal.requests_per_minute
     if not verdict.allowed:
-        raise RateLimited(f"More than {limit} requests in 60 seconds: wait {verdict.wait} s.", retry_after=verdict.wait)
+        raise RateLimited(
+            f"More than {verdict.limit} requests in 60 seconds: wait {verdict.wait} s.", retry_after=verdict.wait
+        )
 
 
 def count(by: Limiter, principal: Principal, policy: str, cost: int = 1) -> Verdict:
-    """Take `cost` from the bucket of the principal's account."""
-    limit = principal.requests_per_minute
-    return by.take(f"{policy}:{principal.account_id}:{limit}", limit, cost)
+    """Take `cost` from the key's own bucket, if it has one, and from its account's; the verdict that is tighter."""
+    limit, own = principal.requests_per_minute, principal.key_requests_per_minute
+    tight = None if own is None or own >= limit else by.take(f"{policy}:key:{principal.key_id}:{own}", own, cost)
+    if tight is not None and not tight.allowed:
+        return tight
+    verdict = by.take(f"{policy}:{principal.account_id}:{limit}", limit, cost)
+    return tight if tight is not None and verdict.allowed and tight.remaining <= verdict.remaining else verdict
 
 
 def charge_failure(ip: str) -> None:

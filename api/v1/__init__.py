@@ -1,6 +1,7 @@
 """The table of contents of the API: every blueprint under /v1, and health."""
 
 from api.v1 import (
+    accounts,
     api_keys,
     batches,
     dead_letters,
@@ -33,6 +34,7 @@ BLUEPRINTS = (
     webhook_logs.blueprint,
     webhook_replays.blueprint,
     api_keys.blueprint,
+    accounts.blueprint,
     dead_letters.blueprint,
     idempotency_keys.blueprint,
     jobs.blueprint,
