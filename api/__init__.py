@@ -17,6 +17,7 @@ from api.docs import routes as docs
 from api.handover import tried
 from api.lane import Lane
 from api.openapi import document
+from api.uploads import UPLOADS
 from common.config import Settings, current_settings
 from common.domain.errors import DomainError
 from common.domain.ids import encode, new_id
@@ -46,6 +47,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.url_map.merge_slashes = False
     app.extensions["limiter"] = Limiter(settings)
     app.extensions["settings"] = settings
+    UPLOADS.suit(settings.api_threads)
     errors.install(app)
     app.before_request(_begin)
     app.after_request(_finish)

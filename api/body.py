@@ -15,8 +15,9 @@ from collections.abc import Collection, Iterator
 from typing import Any
 
 import orjson
-from flask import current_app, request
+from flask import Response, after_this_request, current_app, g, request
 
+from api.uploads import LARGE, UPLOADS, too_large
 from common.domain.errors import FieldError, InvalidRequest, TooLarge, UnsupportedMedia
 
 MAX_DEPTH = 32
@@ -39,22 +40,20 @@ def read_object() -> dict[str, Any]:
     return found
 
 
-def read_bytes(most: int) -> bytes:
-    """The raw body, refused before it is read when its length is told. Raises TooLarge."""
+def read_bytes(most: int) -> bytes | bytearray:
+    """The raw body, refused before it is read when its length is told.
+
+    Raises TooLarge, InvalidRequest, RequestTimeout, and Unavailable while too many large ones are in work.
+    """
     length = request.content_length
-    stream = request.environ["wsgi.input"]
-    if length is None:
-        chunked = "HTTP_TRANSFER_ENCODING" in request.environ
-        raw: bytes = stream.read(most + 1) if chunked else b""
-    elif length > most:
-        raise TooLarge(f"The body is over {most} bytes: host large files elsewhere and send a signed link.")
-    else:
-        raw = stream.read(length)
-        if len(raw) < length:
-            raise InvalidRequest("The body ended before its Content-Length.", code="invalid_json")
-    if len(raw) > most:
-        raise TooLarge(f"The body is over {most} bytes: host large files elsewhere and send a signed link.")
-    return raw
+    if length is None and "HTTP_TRANSFER_ENCODING" not in request.environ:
+        return b""
+    if length is not None and length > most:
+        raise too_large(most)
+    account = str(g.principal.account_id) if "principal" in g else ""
+    if length is None or length > LARGE:
+        _stay_among_few(account)
+    return UPLOADS.read(request.environ["wsgi.input"], length, most, account)
 
 
 def read_pieces(most: int, size: int) -> Iterator[bytes]:
@@ -78,7 +77,17 @@ def read_pieces(most: int, size: int) -> Iterator[bytes]:
         raise InvalidRequest("The body ended before its Content-Length.")
 
 
-def parse(raw: bytes) -> Any:
+def _stay_among_few(account: str) -> None:
+    """Until its answer is made the request counts as one of the few large ones."""
+    end = UPLOADS.begin_large(account)
+
+    @after_this_request
+    def leave(response: Response) -> Response:
+        end()
+        return response
+
+
+def parse(raw: bytes | bytearray) -> Any:
     """Strict JSON. Raises InvalidRequest (invalid_json, json_too_complex)."""
     containers = raw.count(b"{") + raw.count(b"[")
     if containers > MAX_CONTAINERS or raw.count(b",") > MAX_COMMAS:

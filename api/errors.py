@@ -58,6 +58,8 @@ def problem(
     if errors or status == 422:
         body["errors"] = [_shown(each) for each in errors]
     response = Response(orjson.dumps(body, default=str), status, mimetype=PROBLEM)
+    if status == 408:
+        response.headers["Connection"] = "close"  # the rest of the body may still come
     if status == 401:
         response.headers["WWW-Authenticate"] = "Bearer"
     if retry_after is not None:

@@ -19,9 +19,11 @@ from api.answers import standard_headers
 from api.body import parse
 from api.handover import TRIED, Tried
 from api.idempotency import find_key
+from api.uploads import UPLOADS, Unreadable
 from api.v1.schemas.messages import MESSAGE_IN
 from api.v1.schemas.plain import read_plainly
 from common.config import Settings
+from common.domain.errors import DomainError
 from common.domain.ids import encode, new_id
 from common.domain.principals import Principal
 from common.limits import Limiter
@@ -89,9 +91,13 @@ class Lane:
         ip = environ.get("REMOTE_ADDR") or auth.LOOPBACK
         principal = auth.prove(environ.get("HTTP_AUTHORIZATION"), ip)
         auth.permit(principal, SCOPE, ip)
-        raw = environ["wsgi.input"].read(int(length))
+        try:
+            raw = UPLOADS.read(environ["wsgi.input"], int(length), self._most, str(principal.account_id))
+        except DomainError as error:
+            environ["wsgi.input"] = Unreadable(error)
+            return None
         environ["wsgi.input"] = BytesIO(raw)
-        body = parse(raw) if len(raw) == int(length) else None
+        body = parse(raw)
         fields = read_plainly(MESSAGE_IN, body) if type(body) is dict else None
         if fields is None:
             return None

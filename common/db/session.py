@@ -9,6 +9,8 @@ from typing import Any
 import orjson
 from alembic import command
 from alembic.config import Config
+from psycopg import adapters
+from psycopg.adapt import Dumper
 from sqlalchemy import Connection, Engine, create_engine, text
 
 from common.config import current_settings
@@ -73,9 +75,23 @@ def run(connection: Connection, sql: str, *parameters: Any) -> int:
     return int(connection.exec_driver_sql(sql, parameters).rowcount)
 
 
-def as_json(value: object) -> str:
+class Json(bytes):
+    """JSON text in UTF-8 that goes to the server as it is: a large one is not copied to a string and back."""
+
+
+class _JsonDumper(Dumper):
+    oid = 0  # like a string: what it is, the statement says
+
+    def dump(self, obj: Json) -> Json:
+        return obj
+
+
+adapters.register_dumper(Json, _JsonDumper)
+
+
+def as_json(value: object) -> Json:
     """One JSON parameter for `json_to_recordset`."""
-    return orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS).decode()
+    return Json(orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS))
 
 
 def migrate(url: str | None = None) -> None:

@@ -6,6 +6,7 @@ DomainError
 ├── Forbidden            403  the key is right, the act is not
 ├── NotFound             404  unknown here, or another account's
 │   └── NotCancellable   404  exists, but too late
+├── RequestTimeout       408  the body came too slowly
 ├── Conflict             409  somebody else is at it, or the state moved
 ├── ContentPurged        410  the content is gone, the facts remain
 ├── TooLarge             413
@@ -79,6 +80,10 @@ class NotFound(DomainError):
 
 class NotCancellable(NotFound):
     code, title = "not_cancellable", "Too late to cancel"
+
+
+class RequestTimeout(DomainError):
+    status, code, title, retryable = 408, "request_timeout", "Request timeout", True
 
 
 class Conflict(DomainError):

@@ -12,7 +12,6 @@ from typing import Any, BinaryIO
 
 import orjson
 
-from common.domain.dialects import imports
 from common.domain.errors import FieldError
 from common.domain.template_building import BuildError, Shared, build
 from common.domain.template_diffs import compare
@@ -21,7 +20,6 @@ from common.domain.templates import Parts, RenderError, render_parts
 
 MEMORY = 768 * 1024 * 1024
 CPU_SECONDS = 5
-READY = b"+"
 
 
 def _build(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -40,18 +38,10 @@ def _compare(given: Mapping[str, Any]) -> dict[str, Any]:
     return {"parts": compare(given["before"], given["after"], given["old"], given["new"])}
 
 
-def _import(given: Mapping[str, Any]) -> dict[str, Any]:
-    try:
-        return {"imported": asdict(imports.read(given["dialect"], given["source"]))}
-    except imports.NothingToImport as error:
-        return {"said": str(error), "errors": [["source", "required", str(error)]]}
-
-
 JOBS: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
     "build": _build,
     "render": _render,
     "compare": _compare,
-    "import": _import,
 }
 
 
@@ -70,9 +60,7 @@ def _plain(error: FieldError) -> list[str]:
 
 
 def serve(reader: BinaryIO, writer: BinaryIO) -> None:
-    """Jobs until the parent is gone; READY first, when everything is imported."""
-    writer.write(READY)
-    writer.flush()
+    """Jobs until the parent is gone."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     while len(head := reader.read(4)) == 4:

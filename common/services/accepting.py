@@ -20,10 +20,12 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from common import clock
 from common.config import Settings, current_settings
 from common.db.session import make_engine
-from common.domain.errors import DomainError, Forbidden, Unavailable
+from common.domain.errors import DomainError, Forbidden, InFlight, Unavailable
+from common.domain.fingerprints import fingerprint
 from common.domain.principals import Principal
 from common.services import writing
-from common.services.composing import Draft, compose, fingerprint
+from common.services.alone import write_alone
+from common.services.composing import Draft, compose
 from common.services.idempotency import Claim
 from common.services.writing import Answer
 
@@ -106,8 +108,12 @@ def accept_draft(draft: Draft) -> Answer:
 
 
 def _accept(settings: Settings, draft: Draft) -> Answer:
+    if draft.size > writing.LARGE:
+        return write_alone(settings, draft)
     waiting = _Waiting(draft, settings.accept_status)
     committer().submit(waiting)
+    if isinstance(waiting.error, InFlight):
+        return write_alone(settings, draft)
     if waiting.error is not None:
         raise waiting.error
     assert waiting.answer is not None
@@ -180,18 +186,26 @@ class Committer:
             together[0].together = together
             together[0].wake.release()
 
-    def _write(self, together: list[_Waiting]) -> dict[UUID, list[UUID]]:
+    def _write(self, together: list[_Waiting], *, again: bool = False) -> dict[UUID, list[UUID]]:
         """Give everyone an answer or an error; what was written, with its webhook deliveries."""
         try:
-            return self._commit(together)
+            return self._commit(self._unwritten(together) if again else together)
         except DBAPIError as error:
-            return self._take_apart(together, error)
+            if error.connection_invalidated and not again:
+                return self._write(together, again=True)
+            return self._take_apart([each for each in together if not each.finished], error)
         except SQLAlchemyError:
             _fail(together, writing.unreachable())
             return {}
 
     def _take_apart(self, together: list[_Waiting], error: DBAPIError) -> dict[UUID, list[UUID]]:
         refusal = writing.refusal_of(error)
+        if isinstance(refusal, InFlight):
+            # Somebody else is writing one of these keys: who has a key waits on their own, not for all.
+            keyed = [waiting for waiting in together if waiting.draft.idempotency_key is not None]
+            _fail(keyed or together, refusal)
+            rest = [waiting for waiting in together if not waiting.finished]
+            return self._write(rest) if rest else {}
         if len(together) == 1 or isinstance(refusal, Unavailable):
             _fail(together, refusal)
             return {}
@@ -199,6 +213,15 @@ class Committer:
         for waiting in together:
             written |= self._write([waiting])
         return written
+
+    def _unwritten(self, together: list[_Waiting]) -> list[_Waiting]:
+        """Those that a commit did not write whose answer was lost with its connection; the others have theirs now."""
+        with self._engine.begin() as connection:
+            present = writing.present(connection, [waiting.draft for waiting in together])
+        for waiting in together:
+            if waiting.draft.id in present:
+                waiting.finish(Answer(waiting.status, waiting.body))
+        return [waiting for waiting in together if not waiting.finished]
 
     def _commit(self, together: list[_Waiting]) -> dict[UUID, list[UUID]]:
         first, repeated = _first_of_each_key(together)
@@ -215,7 +238,7 @@ class Committer:
 
 
 def _accept_engine(settings: Settings) -> Engine:
-    options = "-c statement_timeout=10000 -c lock_timeout=2000"
+    options = "-c statement_timeout=10000 -c lock_timeout=100"
     return make_engine(settings.database_url, pool_size=1, max_overflow=0, connect_args={"options": options})
 
 

@@ -16,10 +16,11 @@ from common import clock
 from common.config import Settings, current_settings
 from common.db.session import rows, run, transaction
 from common.domain.errors import DomainError, FieldError, Forbidden, InvalidFields, KeyReused
+from common.domain.fingerprints import fingerprint
 from common.domain.ids import encode, new_id
 from common.domain.principals import Principal
 from common.services import writing
-from common.services.composing import Draft, compose, fingerprint
+from common.services.composing import Draft, compose
 from common.services.idempotency import Claim
 from common.services.writing import Answer
 

@@ -4,13 +4,10 @@ Reads templates and domains (remembered for 5 s); writes nothing. Never here: sh
 schemas) and the transaction (accepting.py).
 """
 
-import hashlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
-
-import orjson
 
 from common.caching import Remembered
 from common.config import Settings
@@ -18,6 +15,7 @@ from common.db.session import transaction
 from common.domain import tiers
 from common.domain.addresses import Address, AddressError, parse_address, split_display_name
 from common.domain.errors import FieldError, Forbidden, InvalidFields
+from common.domain.fingerprints import fingerprint
 from common.domain.ids import encode, new_id
 from common.domain.principals import Principal
 from common.domain.restrictions import check_restrictions
@@ -40,6 +38,8 @@ class Draft:
     scheduled: bool
     idempotency_key: str | None
     fingerprint: str
+    size: int = 0
+    """Characters of its texts and encoded files."""
 
 
 _templates: Remembered[tuple[UUID, str], Template] = Remembered()
@@ -271,7 +271,8 @@ def _draft(
     }
     if starts:
         public["scheduled_time"] = _instant(starts)
-    size = sum(len(each["content"]) for each in attachments or ()) * 3 // 4
+    encoded = sum(len(each["content"]) for each in attachments or ())
+    size = encoded * 3 // 4
     if size > settings.large_message_bytes:
         public["warnings"] = [
             {
@@ -281,13 +282,9 @@ def _draft(
             }
         ]
     print_of = fingerprint(fields) if idempotency_key else ""
-    return Draft(message_id, row, public, tier, starts is not None, idempotency_key, print_of)
+    whole = encoded + len(fields.get("html") or "") + len(fields.get("text") or "")
+    return Draft(message_id, row, public, tier, starts is not None, idempotency_key, print_of, whole)
 
 
 def _instant(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
-
-
-def fingerprint(fields: dict[str, Any]) -> str:
-    """SHA-256 of the request in canonical form, so that white space and key order do not matter."""
-    return hashlib.sha256(orjson.dumps(fields, option=orjson.OPT_SORT_KEYS)).hexdigest()

@@ -5,7 +5,7 @@ Never here: one message (messages.py).
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -14,12 +14,15 @@ from sqlalchemy import Connection
 
 from common.db.keyset import Page, Position, Turn, read_page
 from common.db.session import rows
+from common.domain.addresses import AddressError, parse_address
 from common.domain.errors import NotFound
 from common.domain.ids import decode
 from common.domain.principals import Principal
 from common.services.messages import COLUMNS, shown
 
 EXACT_UP_TO = 10_000
+NEAR = 2_000
+"""So many messages are looked through one by one before all tables are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +47,45 @@ class Filters:
 def find(
     connection: Connection, principal: Principal, filters: Filters, *, limit: int, turn: Turn | None = None
 ) -> Page:
-    """One page, newest first."""
-    where, parameters = _conditions(principal, filters)
+    """One page, newest first.
+
+    Words are looked for among the nearest messages first; only when those do not fill the page, in all.
+    """
+    if filters.words is not None and not (turn is not None and turn.back):
+        near = _bound(connection, principal, filters, turn)
+        if near is not None:
+            page = _read(connection, principal, filters, limit, turn, near)
+            if page.older is not None:
+                return page
+    return _read(connection, principal, filters, limit, turn, None)
+
+
+def _read(
+    connection: Connection,
+    principal: Principal,
+    filters: Filters,
+    limit: int,
+    turn: Turn | None,
+    near: datetime | None,
+) -> Page:
+    """A page of all messages, or of those that are not older than `near`."""
+    where, parameters = _conditions(principal, filters, near=near)
     select = f"{COLUMNS} WHERE {' AND '.join(where)}"
     return read_page(connection, select, parameters, shown, limit=limit, turn=turn, order=("m.created_at", "m.id"))
+
+
+_BOUND = """
+SELECT created_at FROM messages WHERE account_id = %s AND environment = %s AND created_at <= %s
+ ORDER BY created_at DESC, id DESC OFFSET %s LIMIT 1
+"""
+
+
+def _bound(connection: Connection, principal: Principal, filters: Filters, turn: Turn | None) -> datetime | None:
+    """When the last of the messages was accepted that are looked through one by one; None when there are no more."""
+    starts = [each for each in (turn and turn.position[0], filters.created_before) if each]
+    start = min(starts) if starts else datetime.max.replace(tzinfo=UTC)
+    found = rows(connection, _BOUND, principal.account_id, principal.environment, start, NEAR)
+    return found[0].created_at if found else None
 
 
 def position_of(connection: Connection, principal: Principal, message_id: UUID) -> Position:
@@ -77,7 +115,7 @@ def count(connection: Connection, principal: Principal, filters: Filters, *, est
     return max(found, int(told[0]["Plan"]["Plan Rows"])), True
 
 
-def _conditions(principal: Principal, filters: Filters) -> tuple[list[str], list[Any]]:
+def _conditions(principal: Principal, filters: Filters, near: datetime | None = None) -> tuple[list[str], list[Any]]:
     where = ["m.account_id = %s", "m.environment = %s"]
     parameters: list[Any] = [principal.account_id, principal.environment]
     given: list[tuple[str, Any]] = [
@@ -86,6 +124,7 @@ def _conditions(principal: Principal, filters: Filters) -> tuple[list[str], list
         ("m.recipient_key = %s", filters.recipient),
         ("m.created_at >= %s", filters.created_after),
         ("m.created_at < %s", filters.created_before),
+        ("m.created_at >= %s", near),
         ("%s = ANY(c.tags)", filters.tag),
         ("c.template_slug = %s", filters.template),
         ("m.stream = %s", filters.stream),
@@ -99,21 +138,31 @@ def _conditions(principal: Principal, filters: Filters) -> tuple[list[str], list
             where.append(condition)
             parameters.extend(value if isinstance(value, tuple) else [value])
     if filters.words is not None:
-        condition, words = _search(filters.words)
+        condition, words = _search(principal, filters.words.strip(), one_by_one=near is not None)
         where.append(condition)
         parameters.extend(words)
     return where, parameters
 
 
-def _search(words: str) -> tuple[str, list[Any]]:
-    """Recipient, subject, tag, id or the words of a server; an id is looked up and nothing else."""
-    message_id = decode("msg", words.strip())
+_ONE_BY_ONE = """(m.recipient_key LIKE %s OR c.subject ILIKE %s OR %s = ANY(c.tags)
+ OR EXISTS (SELECT FROM attempts a WHERE a.message_id = m.id AND a.reply ILIKE %s))"""
+_IN_ALL = """m.id IN (SELECT id FROM messages WHERE account_id = %s AND environment = %s AND recipient_key LIKE %s
+ UNION ALL SELECT message_id FROM message_contents WHERE subject ILIKE %s OR %s = ANY(tags)
+ UNION ALL SELECT message_id FROM attempts WHERE reply ILIKE %s)"""
+"""Every table once, instead of every message's rows in each of them."""
+
+
+def _search(principal: Principal, words: str, *, one_by_one: bool) -> tuple[str, list[Any]]:
+    """Recipient, subject, tag, id or the words of a server; an id or a whole address is looked up and nothing else."""
+    message_id = decode("msg", words)
     if message_id is not None:
         return "m.id = %s", [message_id]
-    escaped = words.strip().lower().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    try:
+        return "m.recipient_key = %s", [parse_address(words).key]
+    except AddressError:
+        pass
+    escaped = words.lower().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
     like = f"%{escaped}%"
-    return (
-        "(m.recipient_key LIKE %s OR c.subject ILIKE %s OR %s = ANY(c.tags) OR m.delivery ->> 'reply' ILIKE %s"
-        " OR EXISTS (SELECT FROM attempts a WHERE a.message_id = m.id AND a.reply ILIKE %s))",
-        [like, like, words.strip(), like, like],
-    )
+    if one_by_one:
+        return _ONE_BY_ONE, [like, like, words, like]
+    return _IN_ALL, [principal.account_id, principal.environment, like, like, words, like]

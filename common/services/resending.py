@@ -14,10 +14,11 @@ from common.config import current_settings
 from common.db.session import rows
 from common.domain.addresses import parse_address
 from common.domain.errors import ContentPurged, DomainError, Forbidden, NotFound
+from common.domain.fingerprints import fingerprint
 from common.domain.ids import encode, new_id
 from common.domain.principals import Principal
 from common.domain.restrictions import check_restrictions
-from common.services.composing import Draft, check_sender, fingerprint
+from common.services.composing import Draft, check_sender
 
 _ORIGINALS = """
 SELECT m.tier, m.recipient, m.recipient_key, m.recipient_domain, m.stream, m.topic, c.*
@@ -98,4 +99,5 @@ def _draft(principal: Principal, original: Any, request_id: str, key: str | None
         "created_at": clock.rfc3339(now),
     }
     told = fingerprint({"resend": str(original.message_id)}) if key else ""
-    return Draft(message_id, row, public, original.tier, False, key, told)
+    size = sum(len(each["content"]) for each in original.attachments or ())
+    return Draft(message_id, row, public, original.tier, False, key, told, size)

@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from common.config import Settings
-from common.db.session import as_json, rows, transaction
+from common.db.session import as_json, rows, run, transaction
 from common.domain.errors import DomainError, InFlight, InvalidRequest, KeyReused, Unavailable
 from common.domain.events import API_VERSION
 from common.queueing import publisher, queues, tasks
@@ -106,14 +106,22 @@ SELECT k.account_id, k.environment, k.key, encode(k.fingerprint, 'hex') AS finge
 """
 
 
+LARGE = 1 << 20
+"""So many characters of texts and files are written apart from other messages."""
+
+_ATTACH = "UPDATE message_contents SET attachments = %s WHERE message_id = %s"
+
+
 def write(connection: Connection, settings: Settings, drafts: Sequence[Draft]) -> dict[UUID, list[UUID]]:
     """Write drafts in the caller's transaction; answers the written ones with their webhook deliveries.
 
-    A draft whose Idempotency-Key was taken before is not written and not answered.
+    A draft whose Idempotency-Key was taken before is not written and not answered. Large files follow in a
+    statement of their own: the first one would read them several times.
     """
     parameter = []
+    heavy = [draft for draft in drafts if draft.size > LARGE and draft.row["attachments"]]
     for order, draft in enumerate(drafts):
-        row = draft.row
+        row = draft.row | {"attachments": None} if draft in heavy else draft.row
         row["ord"] = order
         if draft.idempotency_key is not None:
             row |= {
@@ -124,7 +132,11 @@ def write(connection: Connection, settings: Settings, drafts: Sequence[Draft]) -
             }
         parameter.append(row)
     found = rows(connection, _ACCEPT, as_json(parameter), settings.idempotency_hours, API_VERSION)
-    return {row.id: list(row.deliveries or ()) for row in found}
+    written = {row.id: list(row.deliveries or ()) for row in found}
+    for draft in heavy:
+        if draft.id in written:
+            run(connection, _ATTACH, as_json(draft.row["attachments"]), draft.id)
+    return written
 
 
 def recall(connection: Connection, drafts: Sequence[Draft]) -> dict[tuple[UUID, str, str], Any]:
@@ -161,6 +173,14 @@ def identity_of(draft: Draft) -> tuple[UUID, str, str]:
     return draft.row["account_id"], draft.row["environment"], draft.idempotency_key or ""
 
 
+_PRESENT = "SELECT id FROM messages WHERE id = ANY(%s::uuid[])"
+
+
+def present(connection: Connection, drafts: Sequence[Draft]) -> set[UUID]:
+    """Which drafts were written by a commit whose answer was lost."""
+    return {row.id for row in rows(connection, _PRESENT, [draft.id for draft in drafts])}
+
+
 _OUTAGES = ("OperationalError", "AdminShutdown", "CrashShutdown", "CannotConnectNow", "InterfaceError")
 
 
@@ -169,8 +189,11 @@ def refusal_of(error: DBAPIError) -> DomainError:
     kind = type(error.orig).__name__
     if error.connection_invalidated or kind in _OUTAGES:
         return unreachable()
-    if kind in ("LockNotAvailable", "QueryCanceled"):
+    if kind == "LockNotAvailable":
         return InFlight("The first request with this key is still running.", retry_after=1)
+    if kind in ("QueryCanceled", "UniqueViolation"):
+        # Too slow; or written by a connection that was lost, which only a repeated key can tell.
+        return Unavailable("The database was too slow; retry with the same Idempotency-Key.", retry_after=2)
     log.error("accept_refused_by_database", error=kind)
     return InvalidRequest("The request holds a value that cannot be stored, such as a NUL.")
 

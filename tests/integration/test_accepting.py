@@ -7,11 +7,12 @@ from typing import Any
 import orjson
 import pytest
 
-from common.db.session import rows, transaction
+from common.config import current_settings
+from common.db.session import close, rows, transaction
 from common.domain.errors import DomainError, Forbidden, InvalidFields, KeyReused
-from common.services import accepting
+from common.services import accepting, writing
 from common.services.writing import Answer
-from tests.builders import Account, an_account
+from tests.builders import Account, a_draft, an_account
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -114,3 +115,27 @@ def test_the_answer_is_given_before_the_rows_exist() -> None:
     answer = orjson.loads(send(account).body)
     assert set(answer) == {"message_id", "status", "recipient", "created_at"}
     assert count("messages", account) == count("events", account) == 1
+
+
+def test_a_connection_that_was_cut_since_the_last_commit_costs_a_request() -> None:
+    account = an_account()
+    send(account)
+    with transaction() as connection:
+        connection.exec_driver_sql(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE application_name = 'sendarix' AND pid <> pg_backend_pid()"
+        )
+    close()  # the test's own connections were cut as well
+    assert send(account).status == 202
+    assert count("messages", account) == 2
+
+
+def test_a_commit_whose_answer_was_lost_is_written_twice() -> None:
+    account = an_account()
+    draft = a_draft(account)
+    with transaction() as connection:
+        writing.write(connection, current_settings(), [draft])
+    waiting = accepting._Waiting(draft, 202)
+    assert accepting.committer()._unwritten([waiting]) == []
+    assert waiting.answer is not None and waiting.answer.status == 202
+    assert count("messages", account) == 1

@@ -12,7 +12,7 @@ from common import clock
 from common.config import current_settings, read_settings
 from common.db import session
 from common.domain.outcomes import Outcome
-from common.services import composing, delivery, keys, quickstart, retention
+from common.services import composing, delivery, keys, listing, quickstart, retention
 from common.services.quickstart import QUICKSTART_ACCOUNT
 
 
@@ -132,6 +132,26 @@ def test_s46_search_misses_what_support_knows(client: FlaskClient) -> None:
         assert found in listed(client, f"q={words}"), words
     assert other not in listed(client, "q=rechnung") and other not in listed(client, f"q={found}")
     assert listed(client, "q=100%25x") == [] and listed(client, "q=%25%25%25") == []
+
+
+@pytest.mark.parametrize("near", [2, 2_000])
+def test_s46_a_search_over_several_pages_shows_a_message_twice_or_never(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch, near: int
+) -> None:
+    monkeypatch.setattr(listing, "NEAR", near)
+    wanted = [send(client, number, subject="Rechnung" if number % 2 else "Code") for number in range(10)][1::2]
+    seen, query, back = [], "", ""
+    while True:
+        answer = client.get(f"/v1/messages?limit=2&q=rechnung{query}").get_json()
+        seen += [each["message_id"] for each in answer["data"]]
+        send(client, 50, subject="Rechnung") if len(seen) == 2 else None
+        if answer["next_cursor"] is None:
+            break
+        query, back = f"&cursor={answer['next_cursor']}", query
+    assert seen == wanted[::-1]
+    before = client.get(f"/v1/messages?limit=2&q=rechnung&cursor={answer['prev_cursor']}").get_json()["data"]
+    assert [each["message_id"] for each in before] == wanted[::-1][2:4]
+    assert back
 
 
 def test_s43_an_attempt_hides_its_conversation(client: FlaskClient) -> None:

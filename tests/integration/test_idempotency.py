@@ -158,6 +158,30 @@ def test_many_at_once_make_two_of_a_thing_or_an_error_of_ours(api: Api) -> None:
             assert (answer.get_json()["code"], answer.headers["Retry-After"]) == ("idempotency_in_flight", "1")
 
 
+def test_a_running_request_keeps_others_waiting_or_is_waited_for_for_ever(api: Api) -> None:
+    answers: list[tuple[float, Any]] = []
+
+    def call() -> None:
+        since = time.monotonic()
+        answer = api.call("POST", "/v1/messages", mail(), Idempotency_Key="busy")
+        answers.append((time.monotonic() - since, answer))
+
+    with a_running_request("busy"):
+        threads = [threading.Thread(target=call) for _ in range(6)]
+        for each in threads:
+            each.start()
+        since = time.monotonic()
+        assert api.call("POST", "/v1/messages", mail(), Idempotency_Key="free").status_code == 202
+        assert time.monotonic() - since < 1.5
+        for each in threads:
+            each.join(10)
+    assert {answer.get_json()["code"] for _, answer in answers} == {"idempotency_in_flight"}
+    assert all(answer.headers["Retry-After"] == "1" for _, answer in answers)
+    assert max(spent for spent, _ in answers) < 5
+    assert sum(spent > 1.5 for spent, _ in answers) == 2
+    assert api.call("POST", "/v1/messages", mail(), Idempotency_Key="busy").status_code == 202
+
+
 def test_a_creating_route_waits_for_ever_for_the_first_request(api: Api) -> None:
     with a_running_request("slow", "POST /v1/suppressions"):
         since = time.monotonic()

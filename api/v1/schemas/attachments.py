@@ -80,7 +80,19 @@ def _attachment_fault(name: str, value: Any) -> Note | None:
         return Note("invalid_format", "must be 1 to 128 letters, digits and . _ @ + -")
     if name == "content":
         try:
-            binascii.a2b_base64(value, strict_mode=True)
+            _check_base64(value)
         except (binascii.Error, ValueError):
             return Note("invalid_format", "is not base64")
     return None
+
+
+_PIECE = 1 << 20  # a multiple of four
+
+
+def _check_base64(text: str) -> None:
+    """Piece by piece, so that a large file is not held decoded as well. Raises ValueError."""
+    for start in range(0, len(text), _PIECE):
+        piece = text[start : start + _PIECE]
+        if "=" in piece and start + _PIECE < len(text):
+            raise ValueError("padding stands before the end")
+        binascii.a2b_base64(piece, strict_mode=True)

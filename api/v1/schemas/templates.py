@@ -1,16 +1,14 @@
 """The shapes of templates as they are sent in: drafted, published, previewed. Shown: templates_out.py."""
 
 from collections.abc import Callable
-from itertools import islice
 from typing import Any
 
 from marshmallow import ValidationError, fields
 
 from api.v1.schemas.api_keys import SenderText
-from api.v1.schemas.faults import MOST, suggestion
+from api.v1.schemas.faults import suggestion
 from api.v1.schemas.fields import Choice, Coded, In, Mailbox, Mapped, Note, Text, Whole, YesNo, each_of, wrong
 from api.v1.schemas.out import told
-from common.domain.dialects.imports import DIALECTS
 from common.domain.template_building import KINDS
 from common.domain.template_variables import NAME, TYPES
 from common.domain.tiers import TIERS
@@ -58,8 +56,9 @@ def _one_of(schema: In, said: str) -> Callable[[Any], dict[str, Any]]:
     def read_one(value: Any) -> dict[str, Any]:
         if type(value) is not dict:
             raise wrong("invalid_type", said)
-        strange = islice((each for each in value if each not in known), MOST)
-        unknown = {each: [Note("unknown_field", suggestion(each, list(known)))] for each in strange}
+        unknown = {
+            each: [Note("unknown_field", suggestion(each, list(schema.fields)))] for each in value.keys() - known
+        }
         if unknown:
             raise ValidationError(unknown)
         found: dict[str, Any] = schema.load({name: each for name, each in value.items() if each is not None})
@@ -221,22 +220,3 @@ TestSendIn = In.from_dict(
     name="TestSendIn",
 )
 TEST_SEND_IN = TestSendIn()
-
-
-class ImportIn(In):
-    """A template of another service."""
-
-    dialect = Choice(DIALECTS, required=True, metadata=told("Which service wrote it.", "postmark"))
-    source = Mapped(
-        required=True,
-        metadata=told(
-            "The template as that service's API answers it, or subject, html and text.",
-            {"Name": "Receipt", "Subject": "Receipt {{id}}", "HtmlBody": "<p>{{#each lines}}{{text}}{{/each}}</p>"},
-        ),
-    )
-    slug = _slug("Its slug; otherwise made of the alias or the name in the source.", required=False)
-    name = _label()
-    dry_run = YesNo(metadata=told("Only tell what it would become.", True))
-
-
-IMPORT_IN = ImportIn()
