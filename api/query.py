@@ -27,6 +27,10 @@ IDS = {
     "webhook_id": ("whk", "webhook"),
     "delivery_id": ("whd", "webhook delivery"),
     "mail_id": ("mbx", "mail"),
+    "source_id": ("src", "source"),
+    "rule_id": ("rul", "reply rule"),
+    "unknown_id": ("unk", "unknown reply"),
+    "test_id": ("stt", "test of a source"),
 }
 """The variables of paths that are plain ids: prefix and noun. `path_id` reads them."""
 

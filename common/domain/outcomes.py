@@ -15,6 +15,7 @@ class Outcome:
 
     `provider` and `site` are whose servers these are (domain/providers.py); `tls_reason` says why the mail
     travelled encrypted, verified or in clear. `wait_seconds`: how long to leave an untried mail alone.
+    `rule` names what told the category of a server's refusal; None when the words are our own.
     """
 
     kind: Kind
@@ -32,3 +33,4 @@ class Outcome:
     tls_reason: str | None = None
     site: str | None = None
     wait_seconds: float | None = None
+    rule: str | None = None

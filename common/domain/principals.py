@@ -16,6 +16,8 @@ SCOPES = (
     "webhooks:write",
     "domains:read",
     "domains:write",
+    "sources:read",
+    "sources:write",
     "analytics:read",
     "keys:manage",
     "admin",

@@ -88,6 +88,9 @@ _BY_CODE = {
     556: "bad_domain",
 }
 
+AFTER_OPENING = ("mail", "rcpt", "data", "dot")
+"""Stages at which a 5xx may be for ever; before them it says nothing of this mail, and defers."""
+
 _ENHANCED = re.compile(r"([245])\.(\d{1,3}\.\d{1,3})(?![\d.])", re.ASCII)
 
 
@@ -99,10 +102,9 @@ def enhanced_of(code: int, text: str) -> str | None:
     return f"{found[1]}.{found[2]}"
 
 
-def classify(stage: str, code: int, text: str, provider: str | None = None) -> tuple[Kind, str, str | None]:
-    """Kind, category and enhanced code of a refusal (4xx or 5xx) by the built-in rules."""
-    verdict = judge(Facts(text, code, enhanced_of(code, text), stage, provider), RULES)
-    return verdict.kind, verdict.category, verdict.enhanced
+def classify(stage: str, code: int, text: str, provider: str | None = None) -> Verdict:
+    """A refusal (4xx or 5xx) by the built-in rules."""
+    return judge(Facts(text, code, enhanced_of(code, text), stage, provider), RULES)
 
 
 def judge(facts: Facts, rules: Sequence[Rule]) -> Verdict:

@@ -54,6 +54,11 @@ def plain(text: str) -> str:
     return " ".join(_FOREIGN.sub(" ", text[:_MOST_TEXT].lower()).split())
 
 
+def without_foreign(text: str) -> str:
+    """A reply without addresses and links, at most 300 characters: fit to be shown to an operator."""
+    return " ".join(_FOREIGN.sub("…", text[:_MOST_TEXT]).split())[:300]
+
+
 def class_of(facts: Facts) -> int:
     """2, 4 or 5; what tells no code at all counts as permanent, as a report of failure does."""
     if facts.code is not None:

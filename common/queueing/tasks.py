@@ -6,6 +6,9 @@ ROUTE_MESSAGES = "routing.route_messages"
 DELIVER_MESSAGES = "delivery.deliver_messages"
 """ids: accepted or deferred messages of one path, in queue order."""
 
+TEST_SOURCES = "delivery.test_sources"
+"""ids: tests of sources that wait."""
+
 RELEASE_MESSAGES = "retry.release_messages"
 """ids: deferred messages of one tier; published with a countdown of at most 60 s."""
 
@@ -27,6 +30,7 @@ RUN_JOBS = "maintenance.run_jobs"
 ALL = (
     ROUTE_MESSAGES,
     DELIVER_MESSAGES,
+    TEST_SOURCES,
     RELEASE_MESSAGES,
     DISPATCH_DELIVERIES,
     DRAIN_WEBHOOKS,

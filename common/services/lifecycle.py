@@ -64,7 +64,7 @@ WITH x AS MATERIALIZED (
     to_status text, event text, data jsonb, delay double precision,
     armed boolean, counts boolean, unknown boolean, source_id uuid, path text, retry_preset text, ended boolean,
     attempt_state text, stage text, code smallint, enhanced text, reply text, category text, mx text,
-    ip text, tls text, transcript jsonb, provider text, tls_reason text,
+    ip text, tls text, transcript jsonb, provider text, tls_reason text, rule text,
     delivery jsonb, cause text, suppress_reason text,
     suppression_id uuid, suppression_public_id text, listed_id uuid, listed_public_id text)
 ), moved AS (
@@ -128,7 +128,7 @@ WITH x AS MATERIALIZED (
     + """, closed AS (
   UPDATE attempts a SET state = x.attempt_state, ended_at = clock_timestamp(), stage = x.stage, code = x.code,
     enhanced = x.enhanced, reply = x.reply, category = x.category, mx = x.mx, ip = x.ip, tls = x.tls,
-    transcript = x.transcript, provider = x.provider, tls_reason = x.tls_reason
+    transcript = x.transcript, provider = x.provider, tls_reason = x.tls_reason, rule = x.rule
   FROM moved d JOIN x ON x.id = d.id
   WHERE a.message_id = d.id AND a.epoch = x.epoch AND x.attempt_state IS NOT NULL
 ), buried AS (
@@ -205,6 +205,7 @@ def _outcome_columns(outcome: Outcome, delivered: bool) -> dict[str, Any]:
         "transcript": outcome.transcript,
         "provider": outcome.provider,
         "tls_reason": outcome.tls_reason,
+        "rule": outcome.rule,
     }
     if delivered:
         names = ("mx", "ip", "tls", "code", "enhanced", "reply")

@@ -73,7 +73,7 @@ def attempts(connection: Connection, principal: Principal, message_id: UUID) -> 
 
 def _attempt(row: Any) -> dict[str, Any]:
     lines = [{"ms": ms, "from": _WHO.get(who, who), "line": line} for ms, who, line in row.transcript or ()]
-    names = ("stage", "code", "enhanced", "reply", "category", "mx", "ip", "tls")
+    names = ("stage", "code", "enhanced", "reply", "category", "rule", "provider", "mx", "ip", "tls", "tls_reason")
     return {
         "number": row.number,
         "epoch": row.epoch,

@@ -52,12 +52,12 @@ def prepare(connection: Connection, settings: Settings) -> dict[str, str]:
         port=settings.mailbox_port,
         tls="none",
     )
+    # Once somebody has chosen another way out, a restart does not take the choice back.
     run(
         connection,
-        "UPDATE accounts SET default_source_id = %s WHERE id = %s AND default_source_id IS DISTINCT FROM %s",
+        "UPDATE accounts SET default_source_id = %s WHERE id = %s AND default_source_id IS NULL",
         mailbox,
         QUICKSTART_ACCOUNT,
-        mailbox,
     )
     _keep_operator_source(connection, settings)
     publish_starters(connection, QUICKSTART_ACCOUNT)

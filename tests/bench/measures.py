@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tests.bench import postfix
+from tests.bench import postfix, wire
 from tests.bench.figures import Figure, above, at_least, at_most, under
 from tests.bench.load import Report, merge, percentile, start
 from tests.bench.stand import Stand, TimedOut, wait_until
@@ -71,6 +71,7 @@ class Measures:
             ("one-time codes behind a queue", self.otp_behind_queue),
             ("end to end", self.end_to_end),
             ("memory", self.memory),
+            ("the SMTP client and signing alone", self.wire),
         ]
 
     def postfix(self) -> None:
@@ -83,6 +84,11 @@ class Measures:
                 reason = f"Postfix is installed, but a private instance of it did not work: {error}"
         if reason:
             self.notes.append(reason)
+
+    def wire(self) -> None:
+        """The SMTP client beside smtplib, and signatures beside dkimpy's: no formation takes part."""
+        with self._stand.workers_paused():
+            self.figures += wire.measure()
 
     def otp_idle(self) -> None:
         """Latency without other work, beside a bare chain of two Celery tasks."""

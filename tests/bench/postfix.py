@@ -52,7 +52,7 @@ def rate(stand: Stand, folder: Path, count: int, seconds: float) -> float:
 
     Raises RuntimeError, TimedOut or subprocess.CalledProcessError when the private instance does not work.
     """
-    with _instance(folder, stand.sink.port) as port:
+    with instance(folder, stand.sink.port) as port:
         before, began = stand.sink.count(), time.time_ns()
         source = ["smtp-source", "-s", "16", "-m", str(count), "-l", "400"]
         _run([*source, "-f", "hello@example.com", "-t", "postfix@example.net", f"127.0.0.1:{port}"])
@@ -63,7 +63,8 @@ def rate(stand: Stand, folder: Path, count: int, seconds: float) -> float:
 
 
 @contextmanager
-def _instance(folder: Path, sink_port: int) -> Iterator[int]:
+def instance(folder: Path, sink_port: int, **more: object) -> Iterator[int]:
+    """A private Postfix that hands everything to a sink on loopback, with `more` settings; answers its port."""
     port = settle_ports({"postfix": ("127.0.0.1", 0)})["postfix"]
     base = folder / "postfix"
     config, spool, data = base / "etc", base / "spool", base / "data"
@@ -90,6 +91,7 @@ def _instance(folder: Path, sink_port: int) -> Iterator[int]:
         "smtp_dns_support_level": "disabled",
         "alias_maps": "",
         "alias_database": "",
+        **more,
     }
     (config / "main.cf").write_text("".join(f"{name} = {value}\n" for name, value in settings.items()))
     (config / "master.cf").write_text(_MASTER.format(port=port))

@@ -29,7 +29,7 @@ LETTER = Letter(
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Per second: mails built with 0, 1 and 2 signatures; RSA-2048 signatures by us and by dkimpy."""
+    """Per second of processor time: mails built with 0, 1 and 2 signatures; RSA-2048 signatures by us and by dkimpy."""
 
     unsigned: float
     one: float
@@ -57,13 +57,13 @@ def measure(seconds: float = 1.0) -> Figures:
 
 
 def _rate(act: Callable[[], object], seconds: float) -> float:
+    """Per second of processor time: nothing here waits, and a busy machine disturbs that least."""
     act()
-    count, began = 0, time.perf_counter()
-    while time.perf_counter() - began < seconds:
-        for _ in range(5):
-            act()
-        count += 5
-    return count / (time.perf_counter() - began)
+    count, began = 0, time.process_time()
+    while (spent := time.process_time() - began) < seconds:
+        act()
+        count += 1
+    return count / spent
 
 
 def main() -> None:

@@ -3,8 +3,10 @@
 Each connection plays the next script of the list. Never here: what a client should make of it.
 """
 
+import select
 import socket
 import ssl
+import struct
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -59,7 +61,34 @@ class Drop:
     """Close the connection now."""
 
 
-Step = Expect | Say | Content | Raw | Lonely | StartTls | Drop
+@dataclass(frozen=True, slots=True)
+class Flood:
+    """Send the same bytes so many times, as far as the client reads them."""
+
+    data: bytes
+    times: int
+
+
+@dataclass(frozen=True, slots=True)
+class Drip:
+    """Send these bytes over and over, one at a time, `seconds` apart, so many in all."""
+
+    data: bytes
+    seconds: float
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Deaf:
+    """Neither read nor say anything until the client gives up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reset:
+    """End the connection with a RST instead of a FIN."""
+
+
+Step = Expect | Say | Content | Raw | Lonely | StartTls | Drop | Flood | Drip | Deaf | Reset
 
 BANNER = Say("220 scripted ESMTP")
 
@@ -132,7 +161,8 @@ class Scripted:
         player = _Player(sock, seen)
         try:
             for step in script:
-                if isinstance(step, Drop):
+                if isinstance(step, Drop | Reset):
+                    player.end(step)
                     return
                 player.step(step)
             player.drain()
@@ -164,8 +194,28 @@ class _Player:
                 self._take_content(answer)
             case Lonely(seconds):
                 self._stay_lonely(seconds)
+            case Flood(data, times):
+                for _ in range(times):
+                    self._sock.sendall(data)
+            case Drip(data, seconds, count):
+                for at in range(count):
+                    self._sock.sendall(data[at % len(data) :][:1])
+                    self._wait(seconds)
+            case Deaf():
+                self._wait(10.0)
             case StartTls(context):
                 self._sock = context.wrap_socket(self._sock, server_side=True)
+
+    def end(self, step: Drop | Reset) -> None:
+        """With what is unread left unread."""
+        if isinstance(step, Reset):
+            self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    def _wait(self, seconds: float) -> None:
+        """Until then, or until the client is gone."""
+        poll = select.poll()
+        poll.register(self._sock, select.POLLRDHUP)
+        poll.poll(seconds * 1000)
 
     def drain(self) -> None:
         """Everything until the client closes."""

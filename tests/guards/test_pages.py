@@ -4,6 +4,7 @@ import pytest
 
 from common.domain.events import EVENT_TYPES
 from common.domain.lifecycle import TRANSITIONS
+from common.domain.profiles import PROFILES
 from deploy.pages import DOCS, PAGES
 
 
@@ -24,3 +25,11 @@ def test_a_transition_raises_an_event_without_a_type() -> None:
     assert raised <= EVENT_TYPES.keys(), (
         f"add to EVENT_TYPES in common/domain/events.py: {sorted(raised - EVENT_TYPES.keys())}"
     )
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_a_relay_profile_has_no_step_by_step_page(name: str) -> None:
+    page, profile = (DOCS / "sources" / f"{name}.md").read_text(), PROFILES[name]
+    assert "POST /v1/sources" in page and "## Steps" in page
+    facts = f"Host `{profile.host}`, port {profile.port}, TLS `{profile.tls}`"
+    assert not profile.host or facts in page, f"docs/sources/{name}.md says something else than the profile: {facts}"

@@ -171,6 +171,22 @@ def test_a_frozen_worker_sends_what_another_has_taken_over(sink: Sink) -> None:
     assert attempts(message_id) == ["abandoned", "delivered"]
 
 
+def test_38_a_worker_dies_between_the_dot_and_the_record_and_nobody_knows(sink: Sink) -> None:
+    account = an_account(sink_port=sink.port)
+    message_id = a_message(account)
+    route([message_id])
+    with transaction() as connection:
+        claimed = delivery.claim(connection, [message_id], uuid.uuid4(), 15)
+    assert attempts(message_id) == ["started"]  # written before MAIL
+    with transaction() as connection:
+        assert delivery.fence(connection, claimed, 15) == {message_id}
+    with transaction() as connection:  # the mail is out, the worker is gone
+        connection.exec_driver_sql("UPDATE messages SET lease_until = now() - interval '1 s'")
+        due.rescue(connection, current_settings())
+    assert (attempts(message_id), status(message_id)) == (["unknown"], "deferred")
+    assert violations() == []
+
+
 def test_the_final_dot_is_written_after_the_lease() -> None:
     settings = current_settings()
     leases = Leases(settings)

@@ -276,7 +276,7 @@ def test_a_hop_through_postfix_breaks_a_signature(mails: Mails, tmp_path: Path) 
     controller = Controller(Keeper(), hostname="127.0.0.1", port=settle_ports({"keeper": ("127.0.0.1", 0)})["keeper"])
     controller.start()
     try:
-        with postfix._instance(tmp_path, controller.port) as port, smtplib.SMTP("127.0.0.1", port) as client:
+        with postfix.instance(tmp_path, controller.port) as port, smtplib.SMTP("127.0.0.1", port) as client:
             for source in mails.sources[:HOPS]:
                 client.sendmail("bounce@example.com", ["anna@example.net"], source)
             found = [arrived.get(timeout=120) for _ in range(HOPS)]

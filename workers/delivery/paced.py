@@ -8,6 +8,7 @@ import threading
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
+from uuid import UUID
 
 from common import clock
 from common.config import Settings
@@ -202,8 +203,8 @@ def _most_threads() -> int:
 
 
 def by_path(claimed: Sequence[Claimed]) -> list[list[Claimed]]:
-    """Groups of one path each, in order."""
-    groups: dict[str, list[Claimed]] = {}
+    """Groups of one path each, in order. A path bears its source's name, which two accounts may have given alike."""
+    groups: dict[tuple[UUID | None, str], list[Claimed]] = {}
     for each in claimed:
-        groups.setdefault(each.row.path or "", []).append(each)
+        groups.setdefault((each.row.source_id, each.row.path or ""), []).append(each)
     return list(groups.values())

@@ -19,6 +19,7 @@ from common.domain.pacing import is_throttle
 from common.pacing import Scope
 from common.services import tls_results
 from common.services.delivery import Claimed
+from workers.delivery.judging import Judging
 from workers.delivery.mx import Verdict
 from workers.delivery.sessions import Sessions
 from workers.delivery.smtp import ConnectFailed, Mail, Target
@@ -50,6 +51,7 @@ class Targets:
         self._records = TlsRecords(settings)
         self._sessions = Sessions(memory=self._records)
         self._ways = Ways(settings)
+        self._judging = Judging()
         self._flushed = clock.monotonic()
         atexit.register(self.flush)
 
@@ -61,7 +63,7 @@ class Targets:
         if optional:
             done += self._send_alike(sample, optional, may_finish, optional=True)
         self._flush_now_and_then()
-        return done
+        return [(mail, self._judging.settle(outcome)) for mail, outcome in done]
 
     def scope_of(self, sample: Claimed) -> Scope | None:
         """What mail like this is paced by; None when it is not."""

@@ -118,7 +118,7 @@ class LineOut(out.Out):
     line = out.text("The line, without secrets and content.", "RCPT TO:<user@example.com>")
 
 
-_Line = LineOut.from_dict({"from": out.text("`us`, `server` or `note`.", "us")}, name="Line")
+TranscriptLineOut = LineOut.from_dict({"from": out.text("`us`, `server` or `note`.", "us")}, name="Line")
 
 
 class AttemptOut(out.Out):
@@ -138,7 +138,10 @@ class AttemptOut(out.Out):
     mx = out.text("The server.", "mx.example.com", null=True)
     ip = out.text("Its address.", "192.0.2.1", null=True)
     tls = out.text("How it was encrypted.", "TLSv1.3", null=True)
-    transcript = out.listed(_Line, "The conversation, line by line.")
+    tls_reason = out.text("Why it was encrypted, verified or in clear.", null=True)
+    rule = out.text("The reply rule that told the category; see `/v1/reply-rules`.", "user-unknown", null=True)
+    provider = out.text("Whose servers these are, where that is known.", "google", null=True)
+    transcript = out.listed(TranscriptLineOut, "The conversation, line by line.")
 
 
 class PartOut(out.Out):

@@ -14,6 +14,7 @@ from common.db.models.job import Job, JobPart
 from common.db.models.mailbox_message import MailboxMessage
 from common.db.models.message import Message, MessageContent
 from common.db.models.policy import Policy
+from common.db.models.reply_rule import ReplyRule, UnknownReply
 from common.db.models.source import Source
 from common.db.models.source_test import SourceTest
 from common.db.models.suppression import Suppression
@@ -46,6 +47,7 @@ __all__ = [
     "MessageContent",
     "PacingAutomation",
     "Policy",
+    "ReplyRule",
     "Sender",
     "Source",
     "SourceTest",
@@ -53,6 +55,7 @@ __all__ = [
     "Template",
     "TemplateVersion",
     "TlsResult",
+    "UnknownReply",
     "Webhook",
     "WebhookAttempt",
     "WebhookDelivery",

@@ -31,3 +31,4 @@ class Attempt(Base):
     transcript: Mapped[Any | None] = mapped_column(JSONB)
     provider: Mapped[str | None]
     tls_reason: Mapped[str | None]
+    rule: Mapped[str | None]

@@ -225,7 +225,8 @@ REPLIES = [
 
 @pytest.mark.parametrize(("stage", "code", "text", "kind", "category"), REPLIES, ids=range(len(REPLIES)))
 def test_a_reply_is_misread(stage: str, code: int, text: str, kind: str, category: str) -> None:
-    assert classify(stage, code, text)[:2] == (kind, category)
+    verdict = classify(stage, code, text)
+    assert (verdict.kind, verdict.category) == (kind, category)
 
 
 PHRASES = [(rule, phrase) for rule in RULES for phrase in rule.says]
@@ -241,20 +242,20 @@ def test_the_recipients_own_address_looks_like_a_verdict(rule: Rule) -> None:
     for phrase in rule.says or ("x",):
         local = phrase.replace(" ... ", ".").replace(" ", ".")
         for shown in (f"<{local}@example.net>", f"someone+{local[:20].strip('.')}@example.net"):
-            assert classify("rcpt", 550, f"5.1.1 {shown} unknown")[1] == "invalid_recipient", phrase
+            assert classify("rcpt", 550, f"5.1.1 {shown} unknown").category == "invalid_recipient", phrase
 
 
 @pytest.mark.parametrize("rule", RULES, ids=[rule.name for rule in RULES])
 def test_a_temporary_reply_becomes_a_bounce(rule: Rule) -> None:
     for phrase in rule.says:
-        assert classify((*rule.stages, "dot")[0], 450, phrase.replace(" ... ", " x "))[0] == "deferred"
+        assert classify((*rule.stages, "dot")[0], 450, phrase.replace(" ... ", " x ")).kind == "deferred"
 
 
 def test_a_soft_or_foreign_fault_suppresses() -> None:
     found = {category for _, _, _, kind, category in REPLIES if suppresses(category) and kind == "bounced"}
     assert found == {"invalid_recipient", "mailbox_disabled"}
-    assert not any(suppresses(classify(stage, 450, text)[1]) for stage, _, text, _, _ in REPLIES)
-    assert not any(suppresses(classify("mail", code, text)[1]) for _, code, text, _, _ in REPLIES)
+    assert not any(suppresses(classify(stage, 450, text).category) for stage, _, text, _, _ in REPLIES)
+    assert not any(suppresses(classify("mail", code, text).category) for _, code, text, _, _ in REPLIES)
 
 
 def test_a_rule_names_a_category_that_does_not_exist() -> None:
@@ -272,5 +273,6 @@ def test_an_operators_rule_comes_too_late() -> None:
 @settings(max_examples=300, deadline=None)
 @given(st.text(max_size=400), st.integers(200, 599), st.sampled_from(["mail", "rcpt", "dot", "banner"]))
 def test_a_strange_reply_breaks_classification(text: str, code: int, stage: str) -> None:
-    kind, category, _ = classify(stage, code, text)
+    verdict = classify(stage, code, text)
+    kind, category = verdict.kind, verdict.category
     assert kind in ("bounced", "deferred") and category in CATEGORIES

@@ -101,6 +101,7 @@ GREYLISTS = (
 
 @pytest.mark.parametrize("text", GREYLISTS)
 def test_greylisting_is_taken_for_a_fault(text: str) -> None:
-    kind, category, _ = classify("rcpt", 451, text)
+    verdict = classify("rcpt", 451, text)
+    kind, category = verdict.kind, verdict.category
     assert (kind, category) == ("deferred", "greylisted")
     assert CATEGORIES[category].path == 0

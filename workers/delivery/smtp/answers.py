@@ -15,17 +15,20 @@ _TOO_MANY = ("too many recipients", "4.5.3", "5.5.3")
 @dataclass(slots=True)
 class Answers:
     """What a server said to an envelope. `refusal` is the first that decides, with its stage; `spare` are the
-    copies that it wants in another transaction."""
+    copies that it wants in another transaction. `confused`: a reply was neither what was asked for nor a refusal,
+    so nobody knows which command the next one answers: another mail would be taken for content of this one."""
 
     order: Order
     refusal: tuple[str, Reply] | None = None
     accepted: int = 0
     heard: int = 0
     spare: list[str] = field(default_factory=list)
+    confused: bool = False
 
     def take(self, stage: str, reply: Reply) -> None:
         """The answer to the next command, in order."""
         good = reply.code == 354 if stage == "data" else reply.positive
+        self.confused = self.confused or not (good or reply.code // 100 in (4, 5))
         if stage == "rcpt":
             self.accepted += good
             self.heard += 1
@@ -69,10 +72,10 @@ def say_envelope(session: Session, order: Order, ahead: bool, talk: Transcript) 
         assert reply is not None
         talk.add("S", reply.said)
         answers.take(stage, reply)
-        if reply.code == 421 or (answers.refusal is not None and not pipelined):
+        if answers.confused or reply.code == 421 or (answers.refusal is not None and not pipelined):
             break
     assert last is not None
-    if answers.refusal is None and not answers.accepted:
+    if answers.refusal is None and (answers.confused or not answers.accepted):
         answers.refusal = "rcpt", last
     if answers.refusal is not None:
         yield from _abandon(session, answers, last.code)
@@ -83,7 +86,7 @@ def _abandon(session: Session, answers: Answers, last_code: int) -> Machine[None
     """After a refused envelope: leave the connection so that the next mail can begin."""
     assert answers.refusal is not None
     session.dirty = True
-    if 421 in (last_code, answers.refusal[1].code) or (last_code == 354 and answers.accepted):
+    if answers.confused or 421 in (last_code, answers.refusal[1].code) or (last_code == 354 and answers.accepted):
         # A lone dot now would send an empty mail to those who were accepted.
         session.usable = False
     elif last_code == 354:

@@ -2,7 +2,7 @@
 and outcomes with the facts they need. Never here: sockets.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from common.clock import monotonic
 from common.domain.outcomes import Kind, Outcome
@@ -87,8 +87,11 @@ class Session:
 
     def refusal(self, stage: str, reply: Reply, talk: Transcript, *, lasting: bool = True) -> Outcome:
         """A refusal, classified. Not `lasting`: before MAIL a 5xx says nothing of this recipient, and defers."""
-        kind, category, _ = classify(stage, reply.code, reply.text, self.target.provider)
-        return self.outcome(kind if lasting else "deferred", stage, reply.code, reply.text, category, talk)
+        if reply.code // 100 not in (4, 5):  # neither yes nor no: the server's fault, and no words to go by
+            return self.outcome("deferred", stage, reply.code, reply.text, "protocol", talk)
+        told = classify(stage, reply.code, reply.text, self.target.provider)
+        kind = told.kind if lasting else "deferred"
+        return replace(self.outcome(kind, stage, reply.code, reply.text, told.category, talk), rule=told.rule)
 
     def untried(self, text: str, talk: Transcript | None = None) -> Outcome:
         """Nothing of this mail counts; it may go over another connection."""

@@ -138,7 +138,7 @@ def _at_once(run: _Run, order: Order, fresh: bool, talk: Transcript) -> Machine[
         return _settle(run, order, _judge(session, end, talk))
     assert answers.refusal is not None
     session.dirty = True
-    session.usable = session.usable and answers.refusal[1].code != 421
+    session.usable = session.usable and not answers.confused and answers.refusal[1].code != 421
     return _settle(run, order, _refused(session, *answers.refusal, fresh, talk))
 
 
