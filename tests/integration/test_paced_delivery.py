@@ -5,6 +5,7 @@ import time
 import uuid
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -188,6 +189,18 @@ def test_mail_waits_for_ever_where_it_is_refused_for_ever(office: Office) -> Non
         with transaction() as connection:
             found = rows(connection, "SELECT status, attempt_no FROM messages")
             assert [(row.status, row.attempt_no) for row in found] == [("deferred", 1)] * 2
+
+
+def test_without_redis_paced_mail_stops_or_is_sent_without_limits(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    away = replace(current_settings(), redis_url="redis://127.0.0.1:1")
+    monkeypatch.setattr(worker, "_paces", Paces(away, uuid.uuid4().hex))
+    monkeypatch.setattr(scopes, "RELAY_CONNECTIONS", 4)
+    with Receiver(delay=0.002) as receiver:
+        send(an_account_over(a_relay(receiver.port)), 60, "bulk")
+        wait_for(office, lambda: statuses()["delivered"] == 60)
+        assert receiver.peak <= 2
 
 
 def test_a_sink_is_paced() -> None:
