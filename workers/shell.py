@@ -48,9 +48,10 @@ def _configure_logging(**_: Any) -> None:
 
 
 @signals.worker_init.connect
-def _switch_often(**_: Any) -> None:
-    """An urgent message's thread must not wait 5 ms for a busy one."""
+def _prepare(**_: Any) -> None:
+    """An urgent message's thread must not wait 5 ms for a busy one; no statement may read a whole table."""
     sys.setswitchinterval(0.0005)
+    session.prefer_indexes()
 
 
 _pool = {"threads": 8}

@@ -43,11 +43,23 @@ def make_engine(url: str | None = None, **options: Any) -> Engine:
     )
 
 
+BY_INDEX = "-c enable_seqscan=off"
+"""For connections that run the hot statements: a plan made while a table was nearly empty is kept, and must not
+read the whole table once it has grown."""
+
+_options: list[str] = []
+
+
+def prefer_indexes() -> None:
+    """Whatever this process runs goes by index; call it before the first use."""
+    _options[:] = [BY_INDEX]
+
+
 def engine() -> Engine:
     """The pool of this process. Keyed by pid, so that a fork never shares a socket."""
     pid = os.getpid()
     if pid not in _engines:
-        _engines[pid] = make_engine()
+        _engines[pid] = make_engine(connect_args={"options": " ".join(_options)} if _options else {})
     return _engines[pid]
 
 

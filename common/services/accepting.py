@@ -19,7 +19,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from common import clock
 from common.config import Settings, current_settings
-from common.db.session import make_engine
+from common.db.session import BY_INDEX, make_engine
 from common.domain.errors import DomainError, Forbidden, InFlight, Unavailable
 from common.domain.fingerprints import fingerprint
 from common.domain.principals import Principal
@@ -238,7 +238,7 @@ class Committer:
 
 
 def _accept_engine(settings: Settings) -> Engine:
-    options = "-c statement_timeout=10000 -c lock_timeout=100"
+    options = f"-c statement_timeout=10000 -c lock_timeout=100 {BY_INDEX}"
     return make_engine(settings.database_url, pool_size=1, max_overflow=0, connect_args={"options": options})
 
 

@@ -7,6 +7,7 @@ written together. Never here: deciding which change is due.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -56,8 +57,7 @@ class Applied:
     deliveries: tuple[UUID, ...]
 
 
-_APPLY = (
-    """
+_MOVE = """
 WITH x AS MATERIALIZED (
   SELECT * FROM json_to_recordset(%s) AS x(
     id uuid, public_id text, event_id uuid, event_public_id text, origins text[], epoch integer,
@@ -93,7 +93,9 @@ WITH x AS MATERIALIZED (
              ELSE m.lease_epoch = x.epoch AND m.lease_until IS NOT NULL END
   RETURNING m.id, m.account_id, m.environment, m.event_seq, m.status, m.tier, m.path, m.recipient,
     m.recipient_key, m.attempt_no, m.next_attempt_at, m.updated_at
-), listed AS (
+)"""
+
+_LIST = """, listed AS (
   INSERT INTO suppressions (id, account_id, environment, recipient, recipient_key, reason, source_message_id)
   SELECT DISTINCT ON (d.account_id, d.environment, d.recipient_key)
          x.suppression_id, d.account_id, d.environment, d.recipient, d.recipient_key, x.suppress_reason, d.id
@@ -103,53 +105,99 @@ WITH x AS MATERIALIZED (
          expires_at = NULL
    WHERE suppressions.expires_at IS NOT NULL
   RETURNING id, recipient, reason, scope
-), told AS (
+)"""
+
+_TELL = """, told AS (
   INSERT INTO events (id, message_id, account_id, environment, seq, type, timestamp, data)
   SELECT x.event_id, d.id, d.account_id, d.environment, d.event_seq, x.event, d.updated_at,
          jsonb_build_object('recipient', d.recipient, 'status', d.status)
          || CASE WHEN d.status = 'deferred' THEN jsonb_build_object('next_attempt_at',
               to_char(d.next_attempt_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')) ELSE '{}' END
          || coalesce(x.data, '{}')
-    FROM moved d JOIN x ON x.id = d.id WHERE x.event IS NOT NULL
+    FROM moved d JOIN x ON x.id = d.id WHERE x.event IS NOT NULL"""
+
+_TELL_LISTED = """
   UNION ALL
   SELECT x.listed_id, NULL, d.account_id, d.environment, NULL, 'suppression.created', d.updated_at,
          jsonb_build_object('suppression_id', x.suppression_public_id, 'recipient', l.recipient,
                             'reason', l.reason, 'scope', l.scope, 'message_id', x.public_id)
-    FROM listed l JOIN x ON x.suppression_id = l.id JOIN moved d ON d.id = x.id
+    FROM listed l JOIN x ON x.suppression_id = l.id JOIN moved d ON d.id = x.id"""
+
+_TOLD = """
   RETURNING id, message_id, account_id, environment, seq, type, timestamp, data
 ), """
-    + fan_out("""
+
+_FAN_OUT, _FAN_OUT_LISTED = (
+    fan_out(f"""
       SELECT x.event_public_id, x.public_id AS message_public_id, c.tags, c.metadata,
              split_part(c.sender ->> 'email', '@', 2) AS domain, NULL::uuid AS target,
              t.message_id IS NOT NULL AS armed
-        FROM (SELECT id, public_id, event_id, event_public_id FROM x UNION ALL
-              SELECT id, public_id, listed_id, listed_public_id FROM x WHERE listed_id IS NOT NULL) x
+        FROM {told} x
         JOIN message_contents c ON c.message_id = x.id WHERE x.event_id = t.id""")
-    + """, closed AS (
+    for told in (
+        "x",
+        """(SELECT id, public_id, event_id, event_public_id FROM x UNION ALL
+              SELECT id, public_id, listed_id, listed_public_id FROM x WHERE listed_id IS NOT NULL)""",
+    )
+)
+
+_CLOSE = """, closed AS (
   UPDATE attempts a SET state = x.attempt_state, ended_at = clock_timestamp(), stage = x.stage, code = x.code,
     enhanced = x.enhanced, reply = x.reply, category = x.category, mx = x.mx, ip = x.ip, tls = x.tls,
     transcript = x.transcript, provider = x.provider, tls_reason = x.tls_reason, rule = x.rule
   FROM moved d JOIN x ON x.id = d.id
   WHERE a.message_id = d.id AND a.epoch = x.epoch AND x.attempt_state IS NOT NULL
-), buried AS (
+)"""
+
+_BURY = """, buried AS (
   INSERT INTO dead_letters (message_id, account_id, environment, cause, detail)
   SELECT d.id, d.account_id, d.environment, x.cause, x.reply
     FROM moved d JOIN x ON x.id = d.id WHERE x.cause IS NOT NULL
   ON CONFLICT (message_id) DO NOTHING
-)
+)"""
+
+_ANSWER = """
 SELECT d.id, d.status, d.tier, d.path,
        (SELECT array_agg(f.id) FROM fanned f WHERE f.message_id = d.id AND f.state = 'waiting') AS deliveries
   FROM moved d
 """
-)
+
+
+@lru_cache(maxsize=8)
+def _statement(lists: bool, closes: bool, buries: bool) -> str:
+    """One statement with the parts that its changes need: each part costs even when it finds nothing to do."""
+    return "".join(
+        (
+            _MOVE,
+            _LIST if lists else "",
+            _TELL,
+            _TELL_LISTED if lists else "",
+            _TOLD,
+            _FAN_OUT_LISTED if lists else _FAN_OUT,
+            _CLOSE if closes else "",
+            _BURY if buries else "",
+            _ANSWER,
+        )
+    )
 
 
 def apply(connection: Connection, changes: Sequence[Change]) -> list[Applied]:
     """Move every message whose state still allows it; answer those that moved."""
     if not changes:
         return []
-    found = rows(connection, _APPLY, as_json([_row(change) for change in changes]), API_VERSION)
+    given = [_without_nothing(_row(change)) for change in changes]
+    sql = _statement(
+        any("suppress_reason" in row for row in given),
+        any("attempt_state" in row for row in given),
+        any("cause" in row for row in given),
+    )
+    found = rows(connection, sql, as_json(given), API_VERSION)
     return [Applied(r.id, r.status, r.tier, r.path, tuple(r.deliveries or ())) for r in found]
+
+
+def _without_nothing(row: dict[str, Any]) -> dict[str, Any]:
+    """What is missing in JSON is NULL in the record, and half of every row is nothing."""
+    return {name: value for name, value in row.items() if value is not None and value is not False}
 
 
 def _row(change: Change) -> dict[str, Any]:

@@ -38,8 +38,7 @@ class Answer:
     replayed: bool = False
 
 
-_ACCEPT = (
-    """
+_GIVEN = """
 WITH x AS MATERIALIZED (
   SELECT * FROM json_to_recordset(%s) AS x(
     ord integer, id uuid, public_id text, event_id uuid, event_public_id text, account_id uuid, environment text,
@@ -50,7 +49,9 @@ WITH x AS MATERIALIZED (
     headers jsonb, attachments jsonb, metadata jsonb, tags text[], sensitive boolean, key_id uuid, batch_id uuid,
     original_id uuid, request_id text, stream text, topic text, idempotency_key text, route text, fingerprint text,
     answer_status integer, answer text)
-), keyed AS (
+)"""
+
+_KEYED = """, keyed AS (
   INSERT INTO idempotency_keys AS k (account_id, environment, route, key, fingerprint, message_id, request_id,
                                      status, response)
   SELECT account_id, environment, route, idempotency_key, decode(fingerprint, 'hex'), id, request_id,
@@ -63,7 +64,12 @@ WITH x AS MATERIALIZED (
   RETURNING message_id
 ), fresh AS (
   SELECT * FROM x WHERE idempotency_key IS NULL OR id IN (SELECT message_id FROM keyed)
-), written AS (
+)"""
+
+_UNKEYED = ", fresh AS (SELECT * FROM x)"
+
+_WRITTEN = (
+    """, written AS (
   INSERT INTO messages (id, account_id, environment, status, tier, created_at, updated_at, next_attempt_at,
     ticket_at, scheduled_time, expires_at, recipient, recipient_key, recipient_domain, policy_version,
     delivery_guarantee, stream, topic)
@@ -98,6 +104,9 @@ SELECT w.id, (SELECT array_agg(n.id) FROM fanned n WHERE n.message_id = w.id AND
 """
 )
 
+_ACCEPT, _ACCEPT_KEYED = _GIVEN + _UNKEYED + _WRITTEN, _GIVEN + _KEYED + _WRITTEN
+"""The part for keys costs even when there is none."""
+
 _RECALL = """
 SELECT k.account_id, k.environment, k.key, encode(k.fingerprint, 'hex') AS fingerprint, k.status, k.response,
        k.request_id
@@ -130,8 +139,13 @@ def write(connection: Connection, settings: Settings, drafts: Sequence[Draft]) -
                 "answer_status": settings.accept_status,
                 "answer": orjson.dumps(draft.public).decode(),
             }
-        parameter.append(row)
-    found = rows(connection, _ACCEPT, as_json(parameter), settings.idempotency_hours, API_VERSION)
+        parameter.append({name: value for name, value in row.items() if value is not None})
+    keyed = any(draft.idempotency_key is not None for draft in drafts)
+    if keyed:
+        values: tuple[Any, ...] = (as_json(parameter), settings.idempotency_hours, API_VERSION)
+    else:
+        values = (as_json(parameter), API_VERSION)
+    found = rows(connection, _ACCEPT_KEYED if keyed else _ACCEPT, *values)
     written = {row.id: list(row.deliveries or ()) for row in found}
     for draft in heavy:
         if draft.id in written:
