@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import psycopg
 import redis
 
 from deploy.ports import accepts, settle_ports
@@ -61,6 +62,7 @@ class Stand:
         try:
             self.house.start()
             send_through(self.house, self.sink.port)
+            self.sign(False)
         except BaseException:
             self.__exit__()
             raise
@@ -69,6 +71,12 @@ class Stand:
     def __exit__(self, *_: object) -> None:
         self.house.close()
         self.sink.stop()
+
+    def sign(self, wanted: bool) -> None:
+        """Whether mails are signed with the quickstart domain's DKIM keys; workers notice within 30 s."""
+        states = ("pending", "active") if wanted else ("active", "pending")
+        with psycopg.connect(self.house.database_url) as connection:
+            connection.execute("UPDATE domain_keys SET state = %s WHERE state = %s", (states[1], states[0]))
 
     @property
     def port(self) -> int:

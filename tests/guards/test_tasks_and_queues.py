@@ -12,8 +12,6 @@ import pytest
 from common.queueing import queues, tasks
 
 ROOT = Path(__file__).parents[2]
-SHARED_QUEUES = {"delivery.critical"}
-"""The dedicated line is the floor, the shared line lets idle slots help."""
 _ASK = "import json, workers.app as w; print(json.dumps([n for n in w.app.tasks if not n.startswith('celery.')]))"
 
 
@@ -50,8 +48,7 @@ def test_a_task_constant_is_missing_from_all() -> None:
 def test_a_queue_is_consumed_by_no_line_or_by_too_many(queue: str) -> None:
     lines = [name for name, command in _procfile().items() if queue in _consumed(command)]
     assert lines, f"nobody consumes {queue}: name it after -Q in a Procfile line"
-    most = 2 if queue in SHARED_QUEUES else 1
-    assert len(lines) <= most, f"{queue} is consumed by {', '.join(lines)}: take it off all but one Procfile line"
+    assert len(lines) == 1, f"{queue} is consumed by {', '.join(lines)}: take it off all but one Procfile line"
 
 
 def test_a_line_consumes_a_queue_that_does_not_exist() -> None:
@@ -78,3 +75,13 @@ def test_the_shared_line_does_not_drain_the_higher_tier_first() -> None:
 def _consumed(command: str) -> list[str]:
     found = re.search(r" -Q (\S+)", command)
     return found[1].split(",") if found else []
+
+
+def test_bulk_delivers_beside_critical_at_the_same_priority() -> None:
+    for name, command in _procfile().items():
+        consumed = set(_consumed(command))
+        if queues.DELIVERY[0] in consumed:
+            assert consumed == {queues.DELIVERY[0]}, f"Procfile {name}: it serves more than what is critical"
+            assert not command.startswith("nice "), f"Procfile {name}: what is critical runs at full priority"
+        elif consumed & {*queues.DELIVERY, queues.WEBHOOKS, queues.WEBHOOKS_SLOW}:
+            assert command.startswith("nice -n "), f"Procfile {name}: begin it with `nice`, so that it gives way"
