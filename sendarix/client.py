@@ -1,13 +1,15 @@
 """The calls of the API as methods. Never here: HTTP (transport.py) or output (cli)."""
 
 from collections.abc import Iterable, Iterator
-from typing import Any, cast
+from typing import Any, BinaryIO, cast
 from urllib.parse import quote
 
 from sendarix.shapes import Accepted, ApiKey, Batch, DeadLetter, Event, Message, NewMessage, Suppression
 from sendarix.transport import Transport
 
 PAGE = 100
+WAIT_SECONDS = 15
+"""How long the server may wait for an event: below the timeout of a request."""
 
 
 class Client:
@@ -53,6 +55,17 @@ class Client:
         """The timeline of one message, oldest first."""
         return cast(list[Event], self.transport.call("GET", _path("/v1/messages", message_id) + "/events")["data"])
 
+    def follow(self, **filters: Any) -> Iterator[Event]:
+        """Events of the whole environment as they happen, for ever; `since` or `after` begin earlier."""
+        query = _given(filters) | {"wait": WAIT_SECONDS, "limit": PAGE}
+        if not query.keys() & {"since", "after", "cursor"}:
+            query["after"] = "latest"
+        while True:
+            part = self.transport.call("GET", "/v1/events", query=query)
+            yield from part["data"]
+            query.pop("after", None)
+            query["cursor"] = part["next_cursor"]
+
     def cancel(self, message_id: str) -> Message:
         """Take a message back before it is delivered."""
         return cast(Message, self.transport.call("DELETE", _path("/v1/messages", message_id)))
@@ -92,13 +105,64 @@ class Client:
         """Let mail to an address through again."""
         self.transport.call("DELETE", _path("/v1/suppressions", recipient))
 
+    def import_suppressions(self, media: str, file: BinaryIO, **options: Any) -> dict[str, Any]:
+        """Suppress up to a million addresses from `text/csv` or `application/x-ndjson`. Answers the job."""
+        call = self.transport.call
+        return cast(dict[str, Any], call("POST", "/v1/suppressions/imports", file=(media, file), query=_given(options)))
+
+    def export_suppressions(self, **filters: Any) -> Iterator[str]:
+        """Every suppression that matches, as lines of CSV."""
+        return self.transport.lines("/v1/suppressions/export", _given(filters))
+
+    def job_rejects(self, job_id: str) -> Iterator[str]:
+        """What a job refused, as lines of CSV: line, value, code, reason."""
+        return self.transport.lines(_path("/v1/jobs", job_id) + "/rejects")
+
     def dead_letters(self, **filters: Any) -> Iterator[DeadLetter]:
         """Messages that ended badly, newest first."""
         return cast(Iterator[DeadLetter], self.pages("/v1/dead-letters", **filters))
 
+    def dead_letter_causes(self, **filters: Any) -> list[dict[str, Any]]:
+        """Dead letters by cause, the most frequent first."""
+        query = _given(filters)
+        return cast(list[dict[str, Any]], self.transport.call("GET", "/v1/dead-letters/causes", query=query)["data"])
+
+    def replay_dead_letters(self, which: dict[str, Any]) -> dict[str, Any]:
+        """Send dead letters once more: `message_ids`, or a `filter`. Answers the job; none is ever sent twice."""
+        return cast(dict[str, Any], self.transport.call("POST", "/v1/dead-letters/replay", body=which))
+
+    def discard_dead_letters(self, which: dict[str, Any]) -> dict[str, Any]:
+        """Put dead letters aside, with a `reason`. Answers the job."""
+        return cast(dict[str, Any], self.transport.call("POST", "/v1/dead-letters/discard", body=which))
+
+    def job(self, job_id: str) -> dict[str, Any]:
+        """A job and how far it is; it has ended when `ended_at` is set."""
+        return cast(dict[str, Any], self.transport.call("GET", _path("/v1/jobs", job_id)))
+
+    def templates(self, **filters: Any) -> Iterator[dict[str, Any]]:
+        """Templates, newest first, without their drafts."""
+        return self.pages("/v1/templates", **filters)
+
+    def template(self, slug: str) -> dict[str, Any]:
+        """One template with its draft."""
+        return cast(dict[str, Any], self.transport.call("GET", _path("/v1/templates", slug)))
+
+    def create_template(self, fields: dict[str, Any]) -> dict[str, Any]:
+        """Make a template with a draft."""
+        return cast(dict[str, Any], self.transport.call("POST", "/v1/templates", body=fields))
+
+    def change_template(self, slug: str, fields: dict[str, Any]) -> dict[str, Any]:
+        """Change the draft; None takes a part out."""
+        return cast(dict[str, Any], self.transport.call("PATCH", _path("/v1/templates", slug), body=fields))
+
+    def publish_template(self, slug: str, note: str | None = None) -> dict[str, Any]:
+        """Publish the draft as the next version."""
+        path, body = _path("/v1/templates", slug) + "/publish", {"note": note} if note else {}
+        return cast(dict[str, Any], self.transport.call("POST", path, body=body))
+
     def pages(self, path: str, **filters: Any) -> Iterator[dict[str, Any]]:
         """Every entry of any list of the API."""
-        query = {name: value for name, value in filters.items() if value not in (None, "", [], ())}
+        query = _given(filters)
         query.setdefault("limit", PAGE)
         while True:
             page = self.transport.call("GET", path, query=query)
@@ -106,6 +170,10 @@ class Client:
             if not page.get("has_more"):
                 return
             query["cursor"] = page["next_cursor"]
+
+
+def _given(filters: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in filters.items() if value not in (None, "", [], ())}
 
 
 def _path(base: str, name: str) -> str:

@@ -3,8 +3,8 @@
 import random
 import time
 import uuid
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, BinaryIO
 
 import requests
 
@@ -46,23 +46,23 @@ class Transport:
         path: str,
         *,
         body: Any = None,
+        file: tuple[str, BinaryIO] | None = None,
         query: Mapping[str, Any] | None = None,
         idempotency_key: str | None = None,
         repeatable: bool = True,
     ) -> Any:
         """The answer's JSON, or None when it is empty.
 
-        `repeatable` says whether the request may be sent again when nobody knows what became of the first; a POST
-        that does not honour Idempotency-Key must not.
+        `file` is a media type and a file that can be read again from its start, in place of `body`. `repeatable` says
+        whether the request may be sent again when nobody knows what became of the first; a POST that does not honour
+        Idempotency-Key must not.
         """
-        headers = {}
+        headers = {"Content-Type": file[0]} if file else {}
         if method == "POST" and (repeatable or idempotency_key):
             headers["Idempotency-Key"] = idempotency_key or str(uuid.uuid4())
         for attempt in range(self._attempts):
             try:
-                response = self._session.request(
-                    method, self.url + path, json=body, params=query, headers=headers, timeout=self._timeout
-                )
+                response = self._send(method, path, body, file, query, headers)
             except requests.RequestException as error:
                 if self._is_last(attempt) or not (repeatable or isinstance(error, _NEVER_SENT)):
                     raise Unreachable(self.url, _reason(error)) from error
@@ -77,6 +77,38 @@ class Transport:
                 wait = _retry_after(response)
             self._sleep(delay(attempt, self._draw(MOST_JITTER_SECONDS), wait))
         raise AssertionError("the last attempt returns or raises")
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        body: Any,
+        file: tuple[str, BinaryIO] | None,
+        query: Mapping[str, Any] | None,
+        headers: Mapping[str, str],
+    ) -> requests.Response:
+        if file:
+            file[1].seek(0)
+        return self._session.request(
+            method,
+            self.url + path,
+            json=body,
+            data=file[1] if file else None,
+            params=query,
+            headers=headers,
+            timeout=self._timeout,
+        )
+
+    def lines(self, path: str, query: Mapping[str, Any] | None = None) -> Iterator[str]:
+        """The lines of an answer that is text, as they come; sent once."""
+        try:
+            with self._session.get(self.url + path, params=query, timeout=self._timeout, stream=True) as response:
+                if not response.ok:
+                    raise _problem(response)
+                response.encoding = "utf-8"
+                yield from response.iter_lines(decode_unicode=True)
+        except requests.RequestException as error:
+            raise Unreachable(self.url, _reason(error)) from error
 
     def _is_last(self, attempt: int) -> bool:
         return attempt + 1 >= self._attempts

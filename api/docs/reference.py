@@ -127,8 +127,8 @@ class _Reader:
         content = told.get("content", {})
         if "application/json" in content:
             return tuple(self._fields.rows(content["application/json"]["schema"])), ""
-        media = next(iter(content), "")
-        return (), f"`{media}`: {told.get('description', '')}" if media else ""
+        named = ", ".join(f"`{media}`" for media in content)
+        return (), f"{named}: {told.get('description', '')}" if named else ""
 
     def _requests(
         self, path: str, method: str, told: Mapping[str, Any], parameters: list[Mapping[str, Any]]

@@ -7,7 +7,7 @@ from api.answers import json_answer
 from api.auth import scope
 from api.contract import Media, Parameter, contract
 from api.openapi.parts import id_pattern
-from api.v1.schemas.events import EventPageOut
+from api.v1.schemas.events import StreamPartOut
 from common.db.session import transaction
 from common.domain.events import EVENT_TYPES, WILDCARDS
 from common.domain.ids import decode
@@ -44,7 +44,7 @@ FOLLOWED = (*FILTERS, AFTER, CURSOR)
 
 @blueprint.get("")
 @scope("messages:read")
-@contract(answers={200: EventPageOut}, query=READ, errors=("invalid_cursor", "not_found"))
+@contract(answers={200: StreamPartOut}, query=READ, errors=("invalid_cursor", "not_found"))
 def read_events() -> Response:
     """The events of this environment, oldest first. The order never changes, and a cursor never skips one."""
     query.only(*READ)

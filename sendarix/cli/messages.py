@@ -108,12 +108,19 @@ def list_messages(session: Session, most: int, everything: bool, metadata: tuple
 
 
 @click.command()
-@click.argument("message_id")
-@click.option("--no-follow", is_flag=True, help="Only what has happened so far.")
+@click.argument("message_id", required=False)
+@click.option("--no-follow", is_flag=True, help="Only what has happened to the message so far.")
+@click.option("--type", "types", multiple=True, help="Only events of this type, such as message.bounced or message.*")
+@click.option("--tag", help="Only events of messages with this tag.")
+@click.option("--since", metavar="TIME", help="Begin at this time; otherwise now.")
 @command
-def tail(session: Session, message_id: str, no_follow: bool) -> None:
-    """Show the timeline of a message, and what happens to it until it has ended."""
-    _follow(session, message_id, once=no_follow)
+def tail(session: Session, message_id: str | None, no_follow: bool, types: tuple[str, ...], **filters: Any) -> None:
+    """Show the timeline of a message until it has ended; without one, every event as it happens."""
+    if message_id is not None:
+        _follow(session, message_id, once=no_follow)
+        return
+    for event in session.client.follow(type=types, **filters):
+        session.output.line(event, f"{_told(event)}  {_whose(event)}")
 
 
 def _follow(session: Session, message_id: str, once: bool = False) -> str:
@@ -126,6 +133,11 @@ def _follow(session: Session, message_id: str, once: bool = False) -> str:
         if once or status in ENDED:
             return status
         time.sleep(_POLL_SECONDS)
+
+
+def _whose(event: Event) -> str:
+    data = event["data"]
+    return escape(" ".join(str(data[name]) for name in ("recipient", "message_id") if data.get(name)))
 
 
 def _told(event: Event) -> str:

@@ -111,9 +111,9 @@ class Steps:
     def __init__(self, bar: Progress, task: Any) -> None:
         self._bar, self._task = bar, task
 
-    def advance(self, count: int = 1) -> None:
-        """So many more are done."""
-        self._bar.advance(self._task, count)
+    def advance(self, count: int = 1, total: int | None = None) -> None:
+        """So many more are done; of so many, when that has become known."""
+        self._bar.update(self._task, advance=count, total=total)
 
 
 def _at(value: Mapping[str, Any], column: str) -> Any:

@@ -1,17 +1,15 @@
 """suppressions: list, add, remove, import, export. Never here: which addresses are suppressed."""
 
-import csv
-import json
-from collections.abc import Iterator
 from itertools import islice
-from typing import Any, TextIO
+from shutil import copyfileobj
+from tempfile import TemporaryFile
+from typing import Any, BinaryIO, TextIO
 
 import click
 
+from sendarix.cli.jobs import finish, follow
 from sendarix.cli.session import Session, command
-from sendarix.errors import ApiError
 
-FIELDS = ("recipient", "reason", "scope", "note", "expires_at")
 _COLUMNS = ("recipient", "reason", "scope", "note", "created_at", "expires_at")
 
 
@@ -55,43 +53,29 @@ def remove(session: Session, recipients: tuple[str, ...]) -> None:
 
 
 @suppressions.command("import")
-@click.argument("file", type=click.File("r", encoding="utf-8-sig"))
-@click.option("--reason", help="For lines that name none; manual unless given.")
-@click.option("--rejects", type=click.File("w", encoding="utf-8", lazy=True), help="Where refused lines go, with why.")
+@click.argument("file", type=click.File("rb"))
+@click.option("--reason", help="For rows that name none; manual unless given.")
+@click.option("--scope", help="For rows that name none; all unless given.")
+@click.option("--rejects", type=click.File("w", encoding="utf-8", lazy=True), help="Where refused rows go, with why.")
+@click.option("--dry-run", is_flag=True, help="Only find out what would be done.")
 @command
-def import_suppressions(session: Session, file: TextIO, reason: str | None, rejects: TextIO | None) -> None:
-    """Add many: CSV with a header that has `recipient`, or one address a line; - is stdin.
+def import_suppressions(
+    session: Session, file: BinaryIO, reason: str | None, scope: str | None, rejects: TextIO | None, dry_run: bool
+) -> None:
+    """Add up to a million: CSV that names its columns, bare addresses, or JSON lines (*.jsonl); - is stdin.
 
     Repeating it is harmless: what is there already is kept.
     """
-    rows = list(_rows(file))
-    refused = 0
-    with session.output.progress("importing", len(rows)) as steps:
-        for number, row in enumerate(rows, 1):
-            try:
-                session.client.suppress({"reason": reason} | row if reason else row)
-            except ApiError as error:
-                if error.status != 422:
-                    raise
-                refused += 1
-                if rejects is not None:
-                    why = "; ".join(f"{each['field']}: {each['message']}" for each in error.errors)
-                    rejects.write(json.dumps({"entry": number, **row, "error": why}, ensure_ascii=False) + "\n")
-            steps.advance()
-    session.output.one({"added_or_kept": len(rows) - refused, "refused": refused})
-    if refused:
-        click.get_current_context().exit(1)
-
-
-def _rows(file: TextIO) -> Iterator[dict[str, str]]:
-    lines = [line for line in file if line.strip()]
-    names = [each.strip().lower() for each in next(csv.reader(lines[:1]), [])]
-    if "recipient" in names or "email" in names:
-        names = ["recipient" if each == "email" else each for each in names]
-        for entry in csv.DictReader(lines[1:], fieldnames=names):
-            yield {name: entry[name].strip() for name in FIELDS if (entry.get(name) or "").strip()}
-    else:
-        yield from ({"recipient": line.strip()} for line in lines)
+    media = "application/x-ndjson" if str(getattr(file, "name", "")).endswith((".jsonl", ".ndjson")) else "text/csv"
+    with TemporaryFile() as kept:
+        copyfileobj(file, kept)
+        job = session.client.import_suppressions(
+            media, kept, reason=reason, scope=scope, dry_run="true" if dry_run else None
+        )
+    job = follow(session, job, "importing")
+    if rejects is not None and job["rejected"]:
+        rejects.writelines(f"{line}\n" for line in session.client.job_rejects(job["id"]))
+    finish(job)
 
 
 @suppressions.command("export")
@@ -101,9 +85,7 @@ def _rows(file: TextIO) -> Iterator[dict[str, str]]:
 @command
 def export(session: Session, file: TextIO, **filters: Any) -> None:
     """Write all of them as CSV, as `import` reads it."""
-    writer = csv.writer(file)
-    writer.writerow(_COLUMNS)
     with session.output.progress("exporting", None) as steps:
-        for each in session.client.suppressions(**filters):
-            writer.writerow([each.get(name) or "" for name in _COLUMNS])
+        for line in session.client.export_suppressions(**filters):
+            file.write(f"{line}\n")
             steps.advance()

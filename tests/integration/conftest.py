@@ -1,11 +1,16 @@
 """What several files of integration tests share."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from common.config import current_settings
+from common.db import session
+from common.services import composing, keys, quickstart
 from deploy.engines import Engines
 from tests.callers import Api, an_api
+from tests.terminal import Terminal, served
 
 
 @pytest.fixture(scope="module")
@@ -13,3 +18,19 @@ def api(engines: Engines) -> Iterator[Api]:
     """One account and one mailbox for a whole file: every test has its own addresses and keys."""
     with an_api() as found:
         yield found
+
+
+@pytest.fixture
+def tokens(database: None) -> dict[str, str]:
+    """The keys of a fresh quickstart account."""
+    keys.forget()
+    composing.forget()
+    with session.transaction() as connection:
+        return quickstart.prepare(connection, current_settings())
+
+
+@pytest.fixture
+def terminal(tokens: dict[str, str], tmp_path: Path) -> Iterator[Terminal]:
+    """The command line, with the live key of the quickstart account and a live server."""
+    with served() as url:
+        yield Terminal(url, tokens, tmp_path)

@@ -1,65 +1,15 @@
 """The `sendarix` command against a live server: what it prints, for machines and for people, and how it ends."""
 
-import csv
-import io
 import json
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
-from werkzeug.serving import make_server
+from click.testing import CliRunner
 
-from api import create_app
-from common.config import current_settings, read_settings
-from common.db import session
-from common.services import composing, keys, quickstart
 from deploy.command import whole
-
-SEND = ("send", "--to", "user@example.com", "--subject", "Hello", "--text", "Hello")
-
-
-@pytest.fixture
-def tokens(database: None) -> dict[str, str]:
-    keys.forget()
-    composing.forget()
-    with session.transaction() as connection:
-        return quickstart.prepare(connection, current_settings())
-
-
-@pytest.fixture
-def url(tokens: dict[str, str]) -> Iterator[str]:
-    server = make_server("127.0.0.1", 0, create_app(read_settings()), threaded=True)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-
-
-class Terminal:
-    """Runs commands with a key; stdout is no terminal unless `--table` says so."""
-
-    def __init__(self, url: str, key: str, folder: Path) -> None:
-        self.environ = {"SENDARIX_URL": url, "SENDARIX_API_KEY": key, "SENDARIX_CONFIG": str(folder / "config.toml")}
-
-    def run(self, *arguments: str, ends: int = 0, text: str | None = None) -> Result:
-        found = CliRunner(env=self.environ).invoke(whole(), arguments, input=text, prog_name="sendarix")
-        assert found.exit_code == ends, f"{found.output}{found.stderr}{found.exception!r}"
-        return found
-
-    def one(self, *arguments: str, **options: Any) -> dict[str, Any]:
-        return json.loads(self.run(*arguments, **options).stdout)  # type: ignore[no-any-return]
-
-    def many(self, *arguments: str, **options: Any) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.run(*arguments, **options).stdout.splitlines()]
-
-
-@pytest.fixture
-def terminal(url: str, tokens: dict[str, str], tmp_path: Path) -> Terminal:
-    return Terminal(url, tokens["live_key"], tmp_path)
+from sendarix.transport import Transport
+from tests.terminal import SEND, Terminal
 
 
 def test_a_message_is_sent_but_cannot_be_followed(terminal: Terminal) -> None:
@@ -74,6 +24,22 @@ def test_a_message_is_sent_but_cannot_be_followed(terminal: Terminal) -> None:
         "message.queued",
         "message.cancelled",
     ]
+
+
+def test_the_stream_shows_nothing(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sendarix.client.WAIT_SECONDS", 0)
+    sent = terminal.one(*SEND, "--tag", "cli")
+    call, asked = Transport.call, []  # type: Any, list[Any]
+
+    def interrupted(*arguments: Any, **named: Any) -> Any:
+        if asked:
+            raise KeyboardInterrupt
+        asked.append(named)
+        return call(*arguments, **named)
+
+    monkeypatch.setattr(Transport, "call", interrupted)
+    shown = terminal.run("tail", "--since", sent["created_at"], "--tag", "cli", ends=1)
+    assert json.loads(shown.stdout.splitlines()[0])["data"]["message_id"] == sent["message_id"]
 
 
 def test_the_same_key_sends_twice(terminal: Terminal) -> None:
@@ -101,7 +67,7 @@ def test_one_bad_line_stops_the_others(terminal: Terminal) -> None:
     assert "line 1: messages.0.recipient" in shown.stdout or "line 1: recipient" in shown.stdout
 
 
-def test_an_error_does_not_say_what_to_do(terminal: Terminal, tokens: dict[str, str]) -> None:
+def test_an_error_does_not_say_what_to_do(terminal: Terminal) -> None:
     told = json.loads(terminal.run("send", "--to", "nobody", "--text", "x", ends=1).stderr)["error"]
     assert told["code"] == "validation_error" and told["next"] and told["errors"][0]["field"] == "recipient"
     shown = terminal.run("--table", "send", "--to", "nobody", "--text", "x", ends=1)
@@ -126,7 +92,7 @@ def test_a_table_is_no_table(terminal: Terminal) -> None:
     assert "queued" in terminal.run("--table", *SEND).stdout
 
 
-def test_keys_are_made_rotated_and_revoked(terminal: Terminal, url: str) -> None:
+def test_keys_are_made_rotated_and_revoked(terminal: Terminal) -> None:
     made = terminal.one("keys", "create", "--name", "billing", "--scope", "messages:send", "--scope", "messages:read")
     assert made["secret"].startswith("sk_live_sdx_") and made["scopes"] == ["messages:send", "messages:read"]
     rotated = terminal.one("keys", "rotate", made["id"], "--overlap", "60")
@@ -138,21 +104,6 @@ def test_keys_are_made_rotated_and_revoked(terminal: Terminal, url: str) -> None
     terminal.run("keys", "create", "--name", "x", "--scope", "admin", ends=1)
 
 
-def test_suppressions_come_back_other_than_they_went(terminal: Terminal, tmp_path: Path) -> None:
-    rejects = tmp_path / "rejects.jsonl"
-    text = "email,reason,note\na@example.com,complaint,asked\nnobody,manual,\nb@example.com,,\n"
-    told = terminal.one("suppressions", "import", "-", "--rejects", str(rejects), text=text, ends=1)
-    assert told == {"added_or_kept": 2, "refused": 1}
-    assert json.loads(rejects.read_text())["entry"] == 2
-    out = terminal.run("suppressions", "export").stdout
-    rows = {each["recipient"]: each["reason"] for each in csv.DictReader(io.StringIO(out))}
-    assert rows == {"a@example.com": "complaint", "b@example.com": "manual"}
-    assert terminal.one("suppressions", "import", "-", text=out)["refused"] == 0
-    assert terminal.one("suppressions", "import", "-", text="c@example.com\n")["added_or_kept"] == 1
-    terminal.one("suppressions", "remove", "a@example.com")
-    assert len(terminal.many("suppressions", "list")) == 2
-
-
 def test_the_doctor_finds_nothing_or_too_much(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
     checks = {each["check"]: each["ok"] for each in terminal.many("doctor")}
     assert checks == dict.fromkeys(("address", "server", "readiness", "clock", "key"), True)
@@ -160,8 +111,8 @@ def test_the_doctor_finds_nothing_or_too_much(terminal: Terminal, monkeypatch: p
     assert {each["check"]: each["ok"] for each in terminal.many("doctor", ends=1)}["key"] is False
 
 
-def test_a_profile_is_kept_and_used(terminal: Terminal, url: str, tokens: dict[str, str]) -> None:
-    terminal.run("configure", "shop", text=f"{url}\n{tokens['test_key']}\n")
+def test_a_profile_is_kept_and_used(terminal: Terminal) -> None:
+    terminal.run("configure", "shop", text=f"{terminal.url}\n{terminal.tokens['test_key']}\n")
     sent = terminal.one("--profile", "shop", *SEND)
     assert terminal.one("--profile", "shop", "get", sent["message_id"])["environment"] == "test"
     terminal.run("--profile", "none", "list", ends=1)

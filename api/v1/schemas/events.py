@@ -4,7 +4,7 @@ from api.v1.schemas import out
 from api.v1.schemas.messages_out import EventOut
 
 
-class EventPageOut(out.Out):
+class StreamPartOut(out.Out):
     """A part of the stream."""
 
     data = out.listed(EventOut, "Events, oldest first.")

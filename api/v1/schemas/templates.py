@@ -74,7 +74,7 @@ def _described(schema: In, required: list[str]) -> dict[str, Any]:
         found = field.describe() | {"description": field.metadata["description"]}
         if name not in required and "enum" in found:
             found["enum"] = [*found["enum"], None]
-        elif name not in required and "type" in found:
+        if name not in required and "type" in found:
             found["type"] = [found["type"], "null"]
         properties[name] = found
     return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -119,3 +120,9 @@ def test_an_unchanged_document_is_sent_again(client: FlaskClient) -> None:
     assert first.status_code == 200 and first.json == json.loads(json.dumps(DOCUMENT))
     again = client.get("/openapi.json", headers={"If-None-Match": first.headers["ETag"]})
     assert again.status_code == 304 and again.data == b""
+
+
+def test_two_shapes_share_a_name() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        document.__wrapped__(APP)
