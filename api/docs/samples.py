@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pprint import pformat
 from typing import Any
 
 import orjson
@@ -62,12 +61,24 @@ def _python(call: Call) -> str:
     if headers:
         lines.append("    headers={" + ", ".join(headers) + "},")
     if call.body is not None:
-        told = pformat(call.body, width=88, sort_dicts=False).replace("\n", "\n    ")
-        lines.append(f"    json={told},")
+        lines.append(f"    json={_literal(call.body)},")
     lines.append("    timeout=30,")
     shown = "response.json()" if call.method != "DELETE" else "response.status_code"
     head = "\n".join([*imports, "", "import requests", "", f"response = requests.{call.method.lower()}("])
     return f"{head}\n" + "\n".join(lines) + f"\n)\nresponse.raise_for_status()\nprint({shown})"
+
+
+def _literal(value: Any, indent: str = "    ") -> str:
+    """JSON as a Python literal, one member a line."""
+    inner = indent + "    "
+    if isinstance(value, dict) and value:
+        members = (f"{inner}{_literal(name)}: {_literal(each, inner)},\n" for name, each in value.items())
+        return "{\n" + "".join(members) + indent + "}"
+    if isinstance(value, list) and any(isinstance(each, dict | list) for each in value):
+        return "[\n" + "".join(f"{inner}{_literal(each, inner)},\n" for each in value) + indent + "]"
+    if isinstance(value, list):
+        return "[" + ", ".join(_literal(each) for each in value) + "]"
+    return pretty(value) if isinstance(value, str) else repr(value)
 
 
 def _node(call: Call) -> str:

@@ -93,4 +93,5 @@ def _weight(text: str, word: str) -> int:
 def _excerpt(entry: Entry, words: list[str]) -> str:
     place = max(0, min((at for at in (entry.text.find(word) for word in words) if at >= 0), default=0) - _AROUND)
     text = entry.words[place : place + 3 * _AROUND]
+    text = text.replace("`", "")
     return ("… " if place else "") + text + (" …" if place + 3 * _AROUND < len(entry.words) else "")

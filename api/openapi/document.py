@@ -82,10 +82,15 @@ def path_of(rule: Rule) -> str:
 
 
 def _tags(app: Flask) -> Iterator[dict[str, str]]:
-    for name, each in app.blueprints.items():
-        if any(rule.endpoint.startswith(f"{name}.") for rule, _ in described(app)):
-            sentence = (sys.modules[each.import_name].__doc__ or "").partition("\n\n")[0]
-            yield {"name": name, "description": " ".join(sentence.split())}
+    for name in {_tag(rule): rule for rule, _ in described(app)}:
+        told = sys.modules[app.blueprints[name].import_name].__doc__ if name in app.blueprints else name
+        yield {"name": name, "description": " ".join((told or "").partition("\n\n")[0].split())}
+
+
+def _tag(rule: Rule) -> str:
+    """The noun in the path; it is the name of the blueprint that describes it. Otherwise the route's own blueprint."""
+    _, version, noun, *_ = [*rule.rule.split("/"), "", ""]
+    return noun.replace("-", "_") if version == "v1" else str(rule.endpoint.partition(".")[0])
 
 
 def _name(rule: Rule) -> str:
@@ -99,7 +104,7 @@ def _operation(shapes: Shapes, refusals: parts.Refusals, rule: Rule, view: Any) 
     idempotent = bool(getattr(view, "idempotent", False))
     operation: dict[str, Any] = {
         "operationId": _name(rule),
-        "tags": [rule.endpoint.partition(".")[0]],
+        "tags": [_tag(rule)],
         "summary": text.partition(". ")[0].rstrip("."),
         "description": text + (f"\n\nNeeds the scope `{scope}`." if scope else "\n\nNeeds no key."),
         "security": [{"key": [scope]}] if scope else [],

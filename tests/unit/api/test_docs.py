@@ -1,5 +1,6 @@
 """The documentation: every page is there, every link leads somewhere, nothing comes from elsewhere."""
 
+import ast
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from urllib.parse import urldefrag, urljoin
@@ -7,7 +8,7 @@ from urllib.parse import urldefrag, urljoin
 import pytest
 
 from api import create_app
-from api.docs import searching
+from api.docs import reference, samples, searching
 from api.docs.library import library
 from api.openapi.document import document
 from api.problems import FIELD_CODES, PROBLEMS
@@ -155,3 +156,16 @@ def test_a_machine_finds_less_than_a_person() -> None:
 def test_a_page_that_has_not_changed_is_sent_again() -> None:
     tag = CLIENT.get("/docs/api").headers["ETag"]
     assert CLIENT.get("/docs/api", headers={"If-None-Match": tag}).status_code == 304
+
+
+def test_an_example_in_python_does_not_compile() -> None:
+    for group in reference.read(document(APP)):
+        for operation in group.operations:
+            for request in operation.requests:
+                compile(request.languages["Python"], operation.name, "exec")
+                assert request.languages["curl"].count("'") % 2 == 0
+
+
+def test_a_literal_says_something_else() -> None:
+    value = {"a": [1, {"b": None}], "c": True, 'd"\n': "é'", "e": [], "f": {}, "g": ["x", 2.5]}
+    assert ast.literal_eval(samples._literal(value)) == value
