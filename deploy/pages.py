@@ -1,6 +1,6 @@
-"""`make docs`: writes docs/configuration.md and docs/events.md from the code they describe.
+"""`make docs`: writes docs/configuration.md, docs/events.md and the tables of docs/api.md from the code they describe.
 
-Never here: prose that the code does not hold. tests/guards/test_pages.py checks that both are up to date.
+Never here: prose that the code does not hold. tests/guards/test_pages.py checks that all are up to date.
 """
 
 from pathlib import Path
@@ -10,6 +10,7 @@ import orjson
 
 from common.config import Settings
 from common.domain.events import API_VERSION, EVENT_TYPES, WILDCARDS
+from deploy import api_page
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 _NOTE = "<!-- Written by `make docs` from {source}; edit that file instead. -->"
@@ -82,7 +83,12 @@ def _example(name: str, own: dict[str, Any]) -> str:
     return orjson.dumps(payload, option=orjson.OPT_INDENT_2).decode()
 
 
-PAGES = {"configuration.md": configuration, "events.md": events}
+def api() -> str:
+    """The API page, with its tables as the code has them."""
+    return api_page.refresh(DOCS / "api.md")
+
+
+PAGES = {"configuration.md": configuration, "events.md": events, "api.md": api}
 """File name under docs/ to the function that writes it."""
 
 

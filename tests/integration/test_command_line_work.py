@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 
 import pytest
-from common.services.job_kinds import STEPS
 
 from common import clock
 from common.config import current_settings
@@ -14,6 +13,7 @@ from common.db import session
 from common.domain.ids import decode
 from common.domain.outcomes import Outcome
 from common.services import advancing, delivery, quickstart
+from common.services.job_kinds import STEPS
 from tests.terminal import SEND, Terminal
 
 FULL = Outcome("bounced", "rcpt", 552, "5.2.2", "5.2.2 Mailbox full", "mailbox_full")
