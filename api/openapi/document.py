@@ -180,7 +180,7 @@ def _codes(rule: Rule, found: Contract, scope: str | None, idempotent: bool) -> 
     if rule.arguments:
         codes.append("not_found")
     if found.takes is not None:
-        codes += ["payload_too_large", "unsupported_media_type", "request_timeout"]
+        codes += ["payload_too_large", "unsupported_media_type", "request_timeout", "overloaded"]
     if isinstance(found.takes, type):
         codes += ["invalid_json", "json_too_complex", "validation_error"]
     if idempotent:
