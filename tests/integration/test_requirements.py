@@ -68,6 +68,8 @@ def test_s3_two_lists_have_different_envelopes(api: Api) -> None:
     lists = [answer for path in rules if "data" in ((answer := api.call("GET", path)).get_json(silent=True) or {})]
     assert len(lists) >= 7
     for answer in lists:
+        if answer.request.path == "/v1/dead-letters/causes":  # counts, always all of them
+            continue
         back = set() if answer.request.path == "/v1/events" else {"prev_cursor"}  # a stream leads on only
         assert {"data", "has_more", "next_cursor"} | back <= set(answer.get_json()), answer.request.path
 
