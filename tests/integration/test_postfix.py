@@ -3,7 +3,6 @@
 import queue
 import shutil
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import dkim as dkimpy
@@ -48,9 +47,10 @@ STRICT = {
 }
 
 
-@pytest.fixture
-def strict(tmp_path: Path) -> Iterator[tuple[int, "queue.SimpleQueue[bytes]"]]:
+@pytest.fixture(scope="module")
+def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, "queue.SimpleQueue[bytes]"]]:
     """The port of a Postfix that forgives nothing, and what it passes on."""
+    tmp_path = tmp_path_factory.mktemp("postfix")
     for each in (tmp_path, *tmp_path.parents[:2]):
         each.chmod(0o755)
     certificate = tmp_path / "certificate.pem"
