@@ -3,17 +3,17 @@
 Every route carries `scope` or `public`; tests/guards/test_routes.py looks. Never here: SQL, key formats.
 """
 
-import ipaddress
 from collections.abc import Callable
-from functools import lru_cache, wraps
+from functools import wraps
 from typing import Any, TypeVar, cast
 
 from flask import g, request
 
 from api import ratelimit
 from api.handover import tried
-from common.domain.errors import Forbidden, Unauthenticated
+from common.domain.errors import Unauthenticated
 from common.domain.principals import SCOPES, Principal
+from common.domain.restrictions import check_caller
 from common.services import keys
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -84,19 +84,4 @@ def caller_ip() -> str:
 
 def permit(principal: Principal, name: str, ip: str) -> None:
     """Whether a key may call a route of scope `name` from `ip`. Raises Forbidden."""
-    if principal.cidrs is not None and not _is_inside(ip, principal.cidrs):
-        raise Forbidden("This key may not be used from your address.", code="ip_not_allowed")
-    if name != ANY and not principal.may(name):
-        raise Forbidden(f"This key lacks the scope {name}.", code="insufficient_scope")
-    if principal.paused and name == "messages:send":
-        raise Forbidden("Sending is paused for this account.", code="account_paused")
-
-
-@lru_cache(maxsize=4096)
-def _is_inside(ip: str, cidrs: tuple[str, ...]) -> bool:
-    try:
-        address = ipaddress.ip_address(ip)
-    except ValueError:
-        return False
-    mapped = getattr(address, "ipv4_mapped", None)
-    return any((mapped or address) in ipaddress.ip_network(cidr, strict=False) for cidr in cidrs)
+    check_caller(principal, None if name == ANY else name, ip)

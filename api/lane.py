@@ -27,6 +27,7 @@ from common.domain.errors import DomainError
 from common.domain.ids import encode, new_id
 from common.domain.principals import Principal
 from common.limits import Limiter
+from common.services import quotas
 from common.services.accepting import accept
 from common.services.writing import Answer
 
@@ -72,7 +73,7 @@ class Lane:
             return None
         if wanted is None:
             return None
-        tried = Tried(encode("req", new_id()), ratelimit.count(self._limiter, wanted.principal, POLICY))
+        tried = Tried(encode("req", new_id()), quotas.take(self._limiter, wanted.principal, POLICY))
         environ[TRIED] = tried
         if not tried.verdict.allowed:
             return None

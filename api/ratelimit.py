@@ -6,6 +6,7 @@ from api.handover import tried
 from common.domain.errors import RateLimited
 from common.domain.principals import Principal
 from common.limits import Limiter, Verdict
+from common.services import quotas
 
 AUTH_FAILURES_PER_MINUTE = 10
 
@@ -20,22 +21,12 @@ def charge(principal: Principal, policy: str, cost: int = 1) -> None:
     """Count this request for its account, and for its key where that has a limit of its own. Raises RateLimited."""
     before = tried()
     first = before is not None and "verdict" not in g
-    verdict = before.verdict if before is not None and first else count(limiter(), principal, policy, cost)
+    verdict = before.verdict if before is not None and first else quotas.take(limiter(), principal, policy, cost)
     g.verdict, g.policy = verdict, policy
     if not verdict.allowed:
         raise RateLimited(
             f"More than {verdict.limit} requests in 60 seconds: wait {verdict.wait} s.", retry_after=verdict.wait
         )
-
-
-def count(by: Limiter, principal: Principal, policy: str, cost: int = 1) -> Verdict:
-    """Take `cost` from the key's own bucket, if it has one, and from its account's; the verdict that is tighter."""
-    limit, own = principal.requests_per_minute, principal.key_requests_per_minute
-    tight = None if own is None or own >= limit else by.take(f"{policy}:key:{principal.key_id}:{own}", own, cost)
-    if tight is not None and not tight.allowed:
-        return tight
-    verdict = by.take(f"{policy}:{principal.account_id}:{limit}", limit, cost)
-    return tight if tight is not None and verdict.allowed and tight.remaining <= verdict.remaining else verdict
 
 
 def charge_failure(ip: str) -> None:

@@ -134,16 +134,18 @@ class LocalRun:
         return {
             "api_url": url,
             "dashboard_url": f"{url}/",
-            "smtp_host": host,
+            "smtp_host": reachable_host(self._settings.smtp_host),
             "smtp_port": int(environ.get("SENDARIX_SMTP_PORT", self._settings.smtp_port)),
             "mailbox_url": f"{url}/mailbox",
         }
 
     def _wait_ready(self, environ: dict[str, str], url: str) -> bool:
-        mailbox = (reachable_host(self._settings.mailbox_host), int(environ["SENDARIX_MAILBOX_PORT"]))
+        host = reachable_host(self._settings.smtp_host)
+        ports = [(host, int(environ[name])) for name in ("SENDARIX_SMTP_PORT", "SENDARIX_INBOUND_PORT")]
+        ports.append((reachable_host(self._settings.mailbox_host), int(environ["SENDARIX_MAILBOX_PORT"])))
         deadline = time.monotonic() + READY_SECONDS
         while not self._stop.is_set():
-            if _answers(f"{url}/readyz") and accepts(*mailbox):
+            if _answers(f"{url}/readyz") and all(accepts(*each) for each in ports):
                 return True
             if time.monotonic() > deadline:
                 tail = log_tail(self._home / "logs" / "web.log")

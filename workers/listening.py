@@ -5,6 +5,7 @@ RFC 5321 by aiosmtpd. Never here: who may send what (workers/inbound, workers/re
 
 import asyncio
 import contextlib
+import ipaddress
 import logging
 import signal
 import ssl
@@ -27,15 +28,38 @@ LONGEST_LINE = 1 << 16
 """RFC 5321 allows 998; whoever sends longer ones means one line, and is read."""
 
 
+_ENHANCED = {
+    "250 OK": "250 2.0.0 OK",
+    "221 Bye": "221 2.0.0 bye",
+    "503 Error: need MAIL command": "503 5.5.1 send MAIL first",
+    "503 Error: need RCPT command": "503 5.5.1 send RCPT first",
+    "503 Error: nested MAIL command": "503 5.5.1 MAIL was sent already: RSET takes it back",
+    "500 Error: bad syntax": "500 5.5.2 that is no command",
+    "500 Command line too long": "500 5.5.2 the line is too long",
+    "500 Line too long (see RFC5321 4.5.3.1.6)": "500 5.5.2 a line is longer than 65,535 octets",
+    "552 Error: Too much mail data": "552 5.3.4 the mail is larger than is taken here",
+    "552 Error: message size exceeds fixed maximum message size": "552 5.3.4 the mail is larger than is taken here",
+}
+"""What aiosmtpd says without an enhanced code (RFC 2034), said with one."""
+
+
 @dataclass(slots=True)
 class Crowd:
-    """Every open session of one process: how many, from where, and which are in the middle of a mail."""
+    """Every open session of one process: how many, from where, and which are in the middle of a mail.
+
+    `most_receiving` bounds memory: so many mails are taken in at once, and others wait their turn.
+    """
 
     most: int
     most_of_one: int
+    most_receiving: int = 16
     sessions: set["Session"] = field(default_factory=set)
     by_peer: Counter[str] = field(default_factory=Counter)
     stopping: bool = False
+    turn: asyncio.Semaphore = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.turn = asyncio.Semaphore(self.most_receiving)
 
     def refusal(self, peer: str) -> str | None:
         """Why another session from here is not served, as SMTP says it."""
@@ -60,8 +84,11 @@ class Session(SMTP):
         self.receiving = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Count the connection, or turn it away."""
+        """Count the connection, or turn it away. Passwords are asked for under TLS, or from the same machine."""
         super().connection_made(transport)
+        if self.is_encrypted():
+            self.tls_context = None  # offered once
+        self._auth_require_tls = not (self.is_encrypted() or _is_loopback(transport))
         if self in self._crowd.sessions:
             return  # the same connection, after STARTTLS
         peer = transport.get_extra_info("peername")
@@ -80,6 +107,23 @@ class Session(SMTP):
         if self._handler_coroutine is not None:
             super().connection_lost(error)
 
+    def is_encrypted(self) -> bool:
+        """Whether TLS protects the connection."""
+        return self.transport is not None and self.transport.get_extra_info("sslcontext") is not None
+
+    def may_authenticate(self) -> bool:
+        """Whether AUTH is offered on this connection."""
+        return not self._auth_require_tls
+
+    async def push(self, status: Any) -> None:
+        """Say it, with an enhanced code where aiosmtpd has none."""
+        await super().push(_ENHANCED.get(status, status))
+
+    async def smtp_AUTH(self, arg: str) -> None:
+        """The mechanism in any case (RFC 4954)."""
+        mechanism, blank, rest = (arg or "").partition(" ")
+        await super().smtp_AUTH(mechanism.upper() + blank + rest)
+
     def hang_up(self, line: str) -> None:
         """Say `line` and close."""
         transport = self.transport
@@ -91,11 +135,20 @@ class Session(SMTP):
         """As ever; and the end of the process waits for it."""
         self.receiving = True
         try:
-            await super().smtp_DATA(arg)
+            async with self._crowd.turn:
+                await super().smtp_DATA(arg)
         finally:
             self.receiving = False
         if self._crowd.stopping:
             self.hang_up("421 4.3.2 stopping; try again")
+
+
+def _is_loopback(transport: asyncio.BaseTransport) -> bool:
+    peer = transport.get_extra_info("peername")
+    try:
+        return isinstance(peer, tuple) and ipaddress.ip_address(peer[0]).is_loopback
+    except ValueError:
+        return False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,38 @@
-"""What a restricted key may send: its templates, streams and tags. Senders are checked where they are found
-(services/composing.py), networks where the request arrives (the API). Pure.
+"""What a restricted key may do: from which networks, with which scope, and what it may send. Pure.
+
+Senders are checked where they are found (services/composing.py).
 """
 
+import ipaddress
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from common.domain.errors import Forbidden
 from common.domain.principals import Principal
+
+
+def check_caller(principal: Principal, scope: str | None, ip: str) -> None:
+    """Whether the key may be used from this address, has the scope, and its account may send.
+
+    Raises Forbidden (ip_not_allowed, insufficient_scope, account_paused).
+    """
+    if principal.cidrs is not None and not _is_inside(ip, principal.cidrs):
+        raise Forbidden("This key may not be used from your address.", code="ip_not_allowed")
+    if scope is not None and not principal.may(scope):
+        raise Forbidden(f"This key lacks the scope {scope}.", code="insufficient_scope")
+    if principal.paused and scope == "messages:send":
+        raise Forbidden("Sending is paused for this account.", code="account_paused")
+
+
+@lru_cache(maxsize=4096)
+def _is_inside(ip: str, cidrs: tuple[str, ...]) -> bool:
+    try:
+        address = ipaddress.ip_address(ip)
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return any((mapped or address) in ipaddress.ip_network(cidr, strict=False) for cidr in cidrs)
 
 
 def check_restrictions(principal: Principal, fields: Mapping[str, Any]) -> str | None:

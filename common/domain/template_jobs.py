@@ -19,7 +19,7 @@ from common.domain.template_variables import Variable
 from common.domain.templates import Parts, RenderError, render_parts
 
 MEMORY = 768 * 1024 * 1024
-CPU_SECONDS = 5
+CPU_SECONDS = 3
 
 
 def _build(given: Mapping[str, Any]) -> dict[str, Any]:

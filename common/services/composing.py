@@ -171,6 +171,8 @@ def _prove_rendering(fields: dict[str, Any], template: Template | None, errors: 
         except RenderError as error:
             errors.extend(error.errors)
             return ""
+    if "mime" in fields:
+        return subject or ""  # a mail that was built elsewhere may lack one
     if not subject and "template" not in fields:
         errors.append(FieldError("subject", "required", "is required: give one, or use a template that has one"))
     elif not subject and template is not None:
@@ -254,6 +256,7 @@ def _draft(
         "reply_to": fields.get("reply_to"),
         "headers": fields.get("headers"),
         "attachments": attachments,
+        "mime": fields.get("mime"),
         "metadata": fields.get("metadata"),
         "tags": fields.get("tags"),
         "sensitive": bool(fields.get("sensitive")),
@@ -281,8 +284,9 @@ def _draft(
                 "Host the file and send a signed link instead.",
             }
         ]
-    print_of = fingerprint(fields) if idempotency_key else ""
-    whole = encoded + len(fields.get("html") or "") + len(fields.get("text") or "")
+    # Of a mail that was built elsewhere `content` counts: its date and boundaries change from try to try.
+    print_of = fingerprint({k: v for k, v in fields.items() if k != "mime"}) if idempotency_key else ""
+    whole = encoded + sum(len(fields.get(name) or "") for name in ("html", "text", "mime"))
     return Draft(message_id, row, public, tier, starts is not None, idempotency_key, print_of, whole)
 
 

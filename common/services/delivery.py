@@ -44,7 +44,7 @@ SELECT due.id, due.suppressed, k.lease_epoch, k.attempt_no, k.queue_position, k.
        k.stream, k.topic, k.environment, k.account_id, k.recipient, k.recipient_domain, k.created_at, k.expires_at,
        k.unknown_count, k.delivery_guarantee, k.retry_preset, k.paced,
        c.sender, c.recipient_name, c.subject, c.html, c.text, c.template_id, c.template_version,
-       c.template_data, c.locale, c.cc, c.bcc, c.reply_to, c.headers, c.attachments, c.tags, c.template_slug,
+       c.template_data, c.locale, c.cc, c.bcc, c.reply_to, c.headers, c.attachments, c.tags, c.template_slug, c.mime,
        CASE WHEN c.cc IS NOT NULL OR c.bcc IS NOT NULL THEN (
          SELECT array_agg(s.recipient_key) FROM suppressions s
           WHERE s.account_id = k.account_id AND s.environment = k.environment

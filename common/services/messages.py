@@ -25,6 +25,7 @@ from common.domain.errors import (
 from common.domain.events import public_event
 from common.domain.ids import encode
 from common.domain.principals import Principal
+from common.domain.submissions.bodies import read_texts
 from common.domain.tiers import TIERS
 from common.domain.waiting import waiting
 from common.services import lifecycle, templates
@@ -103,6 +104,8 @@ def content(connection: Connection, principal: Principal, message_id: UUID) -> d
     if row.purged_at is not None:
         raise ContentPurged(f"The content was removed at {_instant(row.purged_at)}.")
     html, text = row.html, row.text
+    if row.mime is not None:
+        html, text = read_texts(bytes(row.mime))
     if row.template_id is not None:
         pinned = templates.pinned(connection, row.template_id, row.template_version)
         rendered = render_again(pinned, row.template_data or {}, row.subject, row.locale)

@@ -3,6 +3,7 @@
 Never here: whether the old one ended; any message may be sent once more.
 """
 
+import base64
 from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
@@ -92,6 +93,8 @@ def _draft(principal: Principal, original: Any, request_id: str, key: str | None
         "idempotency_key": key,
         "original_id": original.message_id,
     }
+    if original.mime is not None:
+        row["mime"] = base64.b64encode(bytes(original.mime)).decode()
     public = {
         "message_id": public_id,
         "status": "queued",

@@ -18,7 +18,7 @@ WITH ended AS (
    WHERE c.sensitive AND c.purged_at IS NULL AND m.status = ANY(%s) LIMIT %s FOR UPDATE OF c SKIP LOCKED
 )
 UPDATE message_contents c SET purged_at = clock_timestamp(), html = NULL, text = NULL, template_data = NULL,
-       attachments = NULL, headers = NULL, subject = '' FROM ended WHERE c.message_id = ended.message_id
+       attachments = NULL, headers = NULL, mime = NULL, subject = '' FROM ended WHERE c.message_id = ended.message_id
 RETURNING c.message_id
 """
 

@@ -21,8 +21,9 @@ from common.domain.errors import Unavailable
 
 log = structlog.get_logger()
 
-SECONDS = 3.0
-"""Of wall time for one job."""
+SECONDS = 30.0
+"""Of wall time for one job, for a child that hangs. What a job may work is counted in the child: a busy machine
+refuses nobody's template."""
 CHILDREN = 2
 """At once in one process."""
 PATIENCE = 5.0

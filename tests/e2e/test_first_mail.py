@@ -1,6 +1,8 @@
 """The first request of a new user: the printed example, byte for byte, from 202 to a read mail and a clean stop."""
 
+import smtplib
 import threading
+from email.message import EmailMessage
 from typing import Any
 
 import psutil  # type: ignore[import-untyped]
@@ -64,6 +66,26 @@ def test_the_printed_example_is_refused_not_delivered_or_told_wrongly(api: Conne
     status, timeline = api.call("GET", f"/v1/messages/{message_id}/events")
     told = [(event["data"]["seq"], event["type"]) for event in timeline["data"]]
     assert told == [(1, "message.queued"), (2, "message.accepted"), (3, "message.delivered")]
+
+
+def test_s66_a_mail_by_smtp_is_not_delivered_as_one_by_http(house: House, api: Connection) -> None:
+    mail = EmailMessage()
+    mail["From"], mail["To"], mail["Subject"] = "hello@example.com", "relayed@example.com", "By SMTP"
+    mail.set_content("Hello by SMTP.")
+    with smtplib.SMTP(house.facts["smtp_host"], house.facts["smtp_port"], timeout=30) as smtp:
+        smtp.login("apikey", house.facts["live_key"])
+        smtp.mail("hello@example.com")
+        smtp.rcpt("relayed@example.com")
+        code, words = smtp.data(mail.as_bytes())
+    assert code == 250, words
+    message_id = words.decode().rpartition(" ")[2]
+    wait_for(lambda: is_delivered(api, message_id), DELIVERY_SECONDS, "it is delivered")
+    mails = wait_for(lambda: mails_to(api, "relayed@example.com"), DELIVERY_SECONDS, "its mail is in the mailbox")
+    _, read = api.call("GET", f"/v1/mailbox/messages/{mails[0]['id']}")
+    assert read["subject"] == "By SMTP" and "Hello by SMTP." in read["text"]
+    assert {"DKIM-Signature", "X-Sendarix-Message-Id", "Received"} <= {name for name, _ in read["headers"]}
+    _, timeline = api.call("GET", f"/v1/messages/{message_id}/events")
+    assert [event["type"] for event in timeline["data"]] == ["message.queued", "message.accepted", "message.delivered"]
 
 
 def test_the_same_idempotency_key_makes_a_second_message(api: Connection) -> None:

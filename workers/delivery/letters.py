@@ -11,9 +11,11 @@ from uuid import UUID
 from common.caching import Remembered
 from common.config import Settings
 from common.db.session import transaction
+from common.domain.headers import text_header
 from common.domain.ids import encode
 from common.domain.mime import Attachment, Letter, build
 from common.domain.outcomes import Outcome
+from common.domain.submissions.head import join, split
 from common.domain.templates import Template
 from common.services import templates
 from common.services.delivery import Claimed
@@ -46,6 +48,8 @@ def compose(
 
 def _mail(settings: Settings, claimed: Claimed, identity: Identity) -> Mail:
     row = claimed.row
+    if row.mime is not None:
+        return _sent_on(claimed, identity)
     subject, html, text = row.subject, row.html, row.text
     if row.template_id is not None:
         pinned = _template(row.template_id, row.template_version)
@@ -72,6 +76,19 @@ def _mail(settings: Settings, claimed: Claimed, identity: Identity) -> Mail:
     # A body is always ASCII; a header is not when an address in it is not (RFC 6532).
     foreign = not (content.isascii() and sender.isascii() and all(map(str.isascii, recipients)))
     return Mail(public_id, identity.envelope_sender, recipients, content, smtputf8=foreign)
+
+
+def _sent_on(claimed: Claimed, identity: Identity) -> Mail:
+    """A mail that a customer's tool built: what every mail of ours has goes on top, where it is not there already."""
+    row, public_id = claimed.row, encode("msg", claimed.id)
+    fields, body = split(bytes(row.mime))
+    names = {each.name for each in fields}
+    missing = {name: value for name, value in identity.headers.items() if name.lower() not in names}
+    added = [text_header(name, value) for name, value in {"X-Sendarix-Message-Id": public_id, **missing}.items()]
+    head = "".join(f"{each}\r\n" for each in added).encode()
+    content = sign(head + join(fields, body), identity.keys, int(row.created_at.timestamp()))
+    foreign = not (content.isascii() and row.recipient.isascii())
+    return Mail(public_id, identity.envelope_sender, (row.recipient,), content, smtputf8=foreign)
 
 
 def _merge(automatic: dict[str, str], given: dict[str, str] | None) -> dict[str, str]:

@@ -87,7 +87,7 @@ class Handler:
 
 async def run(settings: Settings, stop: asyncio.Event, started: Any) -> None:
     """Serve until `stop` is set. `started` is called with the port."""
-    handler, crowd, tls = Handler(settings), Crowd(most=200, most_of_one=20), certificate(settings)
+    handler, crowd, tls = Handler(settings), Crowd(most=200, most_of_one=20, most_receiving=64), certificate(settings)
     loop = asyncio.get_running_loop()
 
     def make() -> Session:

@@ -74,6 +74,7 @@ class MessageContent(Base):
     reply_to: Mapped[Any | None] = mapped_column(JSONB)
     headers: Mapped[Any | None] = mapped_column(JSONB)
     attachments: Mapped[Any | None] = mapped_column(JSONB)
+    mime: Mapped[bytes | None]
     metadata_: Mapped[Any | None] = mapped_column("metadata", JSONB)
     tags: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
     idempotency_key: Mapped[str | None]
