@@ -26,6 +26,7 @@ IDS = {
     "message_id": ("msg", "message"),
     "webhook_id": ("whk", "webhook"),
     "delivery_id": ("whd", "webhook delivery"),
+    "domain_id": ("dom", "domain"),
     "mail_id": ("mbx", "mail"),
     "source_id": ("src", "source"),
     "rule_id": ("rul", "reply rule"),

@@ -24,6 +24,9 @@ DRAIN_SLOW_WEBHOOKS = "webhooks.drain_slow_webhooks"
 PRUNE = "maintenance.prune"
 """No ids: removes what retention ends."""
 
+CHECK_DOMAINS = "maintenance.check_domains"
+"""ids: domains whose records are to be looked up."""
+
 RUN_JOBS = "maintenance.run_jobs"
 """ids: jobs that wait or are under way."""
 
@@ -37,4 +40,5 @@ ALL = (
     DRAIN_SLOW_WEBHOOKS,
     PRUNE,
     RUN_JOBS,
+    CHECK_DOMAINS,
 )

@@ -2,6 +2,7 @@
 environment's. The routes are read off the application, so a new one that is not covered here fails.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,8 +25,11 @@ from common.services import accounts, composing, delivery, domains, issuing, key
 MARK = "only-for-anna"
 """In everything that the first account makes: whoever else reads it, has seen too much."""
 
-ACCOUNT_WIDE = {"templates"}
+ACCOUNT_WIDE = {"domains", "sources", "templates"}
 """Blueprints whose things belong to both environments of an account."""
+
+INSTALLATION_WIDE = {"pacing", "reply_rules", "unknown_replies"}
+"""Blueprints whose things belong to no account: all may read some of them, only an operator changes any."""
 
 BODIES: dict[str, Any] = {
     "messages.reschedule_message": {"scheduled_time": None},
@@ -109,6 +113,9 @@ def _furnish(house: House, account_id: str) -> None:
     key = house.make("/v1/api-keys", {"scopes": ["messages:read"], "name": MARK})
     template = house.make("/v1/templates", {"slug": MARK, "name": MARK, "subject": MARK, "text": MARK})
     house.ask("POST", f"/v1/templates/{MARK}/publish", house.anna, {})
+    domain = house.make("/v1/domains", {"name": f"{MARK}.example"})
+    source = house.make("/v1/sources", {"name": MARK, "kind": "relay", "host": "smtp.example.org", "tls": "required"})
+    tried = house.make(f"/v1/sources/{source['id']}/tests", {})
     replay = house.make(f"/v1/webhooks/{webhook['id']}/replay", {"since": "2026-01-01T00:00:00Z"})
     job = house.make("/v1/dead-letters/discard", {"message_ids": [message["message_id"]], "reason": MARK})
     with session.transaction() as connection:
@@ -119,6 +126,9 @@ def _furnish(house: House, account_id: str) -> None:
         "webhook_id": [webhook["id"]],
         "delivery_id": [encode("whd", row.id)],
         "key_id": [key["id"]],
+        "source_id": [source["id"]],
+        "test_id": [tried["id"]],
+        "domain_id": [domain["id"]],
         "account_id": [account_id],
         "job_id": [job["id"], replay["id"]],
         "template": [MARK, *([template["id"]] if "id" in template else [])],
@@ -139,8 +149,10 @@ def _kill(message_id: str) -> None:
 
 
 ROUTES = [rule for rule in create_app(read_settings({})).url_map.iter_rules() if rule.rule.startswith("/v1")]
-WITH_IDS = [rule for rule in ROUTES if rule.arguments]
-LISTS = [rule for rule in ROUTES if not rule.arguments and "GET" in (rule.methods or ())]
+OWNED = [rule for rule in ROUTES if rule.endpoint.partition(".")[0] not in INSTALLATION_WIDE]
+SHARED = [rule for rule in ROUTES if rule not in OWNED]
+WITH_IDS = [rule for rule in OWNED if rule.arguments]
+LISTS = [rule for rule in OWNED if not rule.arguments and "GET" in (rule.methods or ())]
 
 
 def _paths(house: House, rule: Rule) -> list[str]:
@@ -227,6 +239,14 @@ def test_e3_the_lists_are_empty_for_everybody(house: House) -> None:
              and MARK in house.ask("GET", rule.rule, house.anna).text]  # fmt: skip
     for each in ("messages", "suppressions", "webhooks", "api-keys", "dead-letters", "templates", "jobs", "events"):
         assert any(path.startswith(f"/v1/{each}") for path in shown) or each == "jobs", f"/v1/{each} shows nothing"
+
+
+@pytest.mark.parametrize("rule", SHARED, ids=str)
+def test_e4_what_all_share_is_changed_by_one(house: House, rule: Rule) -> None:
+    """They are not made here: whoever may change them is decided before they are looked for."""
+    path = re.sub("<[^>]+>", "x", rule.rule)
+    for method in (rule.methods or set()) - {"HEAD", "OPTIONS", "GET"}:
+        assert house.ask(method, path, house.anna, {}).status_code == 403
 
 
 @pytest.mark.parametrize("rule", [rule for rule in ROUTES if rule.rule.startswith("/v1/admin")], ids=str)

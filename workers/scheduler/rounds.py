@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 
 from common.config import Settings
 from common.queueing.queues import DELIVERY, ROUTING
-from common.services import due, jobs, retention, tickets, webhook_due, webhook_replays
+from common.services import domains, due, jobs, retention, tickets, webhook_due, webhook_replays
 from common.services.lifecycle import Applied
 
 log = structlog.get_logger()
@@ -48,6 +48,9 @@ class Rounds:
         with self._engine.begin() as connection:
             stuck = jobs.sweep(connection)
         jobs.leave(stuck)
+        with self._engine.begin() as connection:
+            unproved = domains.sweep(connection)
+        domains.leave(unproved)
 
     def _step(self, verb: Callable[[Any], list[due.Due]]) -> None:
         with self._engine.begin() as connection:

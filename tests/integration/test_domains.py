@@ -1,0 +1,86 @@
+"""Domains over HTTP: what to publish, what DNS says of it, and no mail from what is not proved."""
+
+from typing import Any
+
+import pytest
+
+from common.config import current_settings
+from common.db import session
+from common.domain.domain_records import FOUND, MISSING, Finding
+from common.domain.ids import decode
+from common.services import composing, domains
+from tests.callers import Api, mail
+
+NAMES = iter(f"acme{number}.example" for number in range(100))
+
+
+def add(api: Api, **fields: Any) -> dict[str, Any]:
+    answer = api.call("POST", "/v1/domains", {"name": next(NAMES)} | fields)
+    assert answer.status_code == 201, answer.data
+    found: dict[str, Any] = answer.get_json()
+    return found
+
+
+def report(domain: dict[str, Any], state: str) -> None:
+    """What a worker reports after it has asked: every record in this state."""
+    findings = [
+        Finding(each["purpose"], each["type"], each["name"], state, "so it is", expected=each["value"])
+        for each in domain["records"]
+    ]
+    with session.transaction() as connection:
+        which = decode("dom", domain["id"])
+        assert which is not None
+        domains.report(connection, current_settings(), which, findings)
+    composing.forget()
+
+
+def test_s18_a_domain_does_not_say_what_to_publish(api: Api) -> None:
+    made = add(api)
+    assert (made["state"], made["checked_at"]) == ("pending", None)
+    required = [each for each in made["records"] if each["required"]]
+    assert [(each["purpose"], each["type"], each["state"]) for each in required] == [("dkim", "TXT", "unchecked")]
+    assert required[0]["name"] == f"{required[0]['host']}.{made['name']}"
+    assert api.call("GET", f"/v1/domains/{made['id']}").get_json() == made
+    assert made in api.call("GET", "/v1/domains?state=pending").get_json()["data"]
+    assert api.call("POST", "/v1/domains", {"name": made["name"].upper()}).status_code == 409
+
+
+def test_s18_mail_leaves_before_the_proof_or_not_after_it(api: Api) -> None:
+    made = add(api)
+    sender = mail(**{"from": f"a@{made['name']}"})
+    assert api.call("POST", "/v1/messages", sender).status_code == 403
+    report(made, MISSING)
+    assert api.call("GET", f"/v1/domains/{made['id']}").get_json()["state"] == "pending"
+    report(made, FOUND)
+    shown = api.call("GET", f"/v1/domains/{made['id']}").get_json()
+    assert (shown["state"], shown["verified_at"] is None) == ("verified", False)
+    assert {each["state"] for each in shown["records"]} == {FOUND}
+    assert api.call("POST", "/v1/messages", sender).status_code == 202
+    report(made, MISSING)
+    assert api.call("GET", f"/v1/domains/{made['id']}").get_json()["state"] == "degraded"
+    assert api.call("DELETE", f"/v1/domains/{made['id']}").status_code == 204
+    composing.forget()
+    assert api.call("POST", "/v1/messages", sender).status_code == 403
+
+
+def test_a_check_is_never_made_or_made_by_all(api: Api) -> None:
+    which = decode("dom", add(api)["id"])
+    with session.transaction() as connection:
+        assert which in domains.sweep(connection)
+        assert which not in domains.sweep(connection)
+    assert api.call("POST", f"/v1/domains/{'dom' + str(which)}/verify").status_code == 404
+
+
+def test_a_rotation_stops_signing(api: Api) -> None:
+    made = add(api)
+    report(made, FOUND)
+    rotated = api.call("POST", f"/v1/domains/{made['id']}/rotate-keys").get_json()
+    before = {each["name"] for each in made["records"]}
+    new = [each for each in rotated["records"] if each["purpose"] == "dkim" and each["name"] not in before]
+    assert len(new) == 2 and rotated["state"] == "verified"
+    assert api.call("POST", f"/v1/domains/{made['id']}/rotate-keys").status_code == 409
+
+
+@pytest.mark.parametrize("name", ["", "a", "x y.example", "-.example", "a@b.example", 7])
+def test_s8_a_name_that_is_no_domain_is_taken(api: Api, name: Any) -> None:
+    assert api.call("POST", "/v1/domains", {"name": name}).status_code == 422
