@@ -75,8 +75,11 @@ class DeadLetterFilterIn(In):
 class _Which(In):
     together: ClassVar[dict[str, Any]] = {
         "oneOf": [
-            {"required": [one], "properties": {one: {"type": kind}, other: {"type": "null"}}}
-            for one, other, kind in (("message_ids", "filter", "array"), ("filter", "message_ids", "object"))
+            {"required": [one], "properties": {one: form, other: {"type": "null"}}}
+            for one, other, form in (
+                ("message_ids", "filter", {"type": "array", "items": {}}),
+                ("filter", "message_ids", {"type": "object"}),
+            )
         ]
     }
     message_ids = Listed(Ident("msg"), MOST_IDS, metadata=told("These dead letters, by their messages."))

@@ -95,9 +95,12 @@ class _Rule(In):
 
     together = {
         "anyOf": [
-            {"required": ["says"], "properties": {"says": {"type": "array"}}},
-            {"required": ["enhanced"], "properties": {"enhanced": {"type": "array"}}},
-            {"required": ["codes"], "properties": {"codes": {"type": "array"}, "category": {"enum": _MILD}}},
+            {"required": ["says"], "properties": {"says": {"type": "array", "items": {}}}},
+            {"required": ["enhanced"], "properties": {"enhanced": {"type": "array", "items": {}}}},
+            {
+                "required": ["codes"],
+                "properties": {"codes": {"type": "array", "items": {}}, "category": {"enum": _MILD}},
+            },
         ]
     }
 
