@@ -43,6 +43,8 @@ fuzz: setup ## 20,000 generated requests against the OpenAPI document; CASES=n f
 
 chaos: setup ## kill processes under load and count every message
 	$(BIN)/python -m tests.chaos
+	$(BIN)/python -m tests.chaos --webhooks --messages 5000 --kills 4 --guarantee at_least_once --drop 0 \
+		--fault kill:webhooks --fault kill:webhooks --fault kill:webhooks --fault kill:webhooks --fault flushall
 
 doctor: setup ## check versions, engines, ports, schema, invariants and lag
 	@$(BIN)/python -m deploy.doctor

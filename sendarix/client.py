@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, BinaryIO, cast
 from urllib.parse import quote
 
-from sendarix.shapes import Accepted, ApiKey, Batch, DeadLetter, Event, Message, NewMessage, Suppression
+from sendarix.shapes import Accepted, ApiKey, Batch, DeadLetter, Event, Message, NewMessage, Suppression, Webhook
 from sendarix.transport import Transport
 
 PAGE = 100
@@ -159,6 +159,40 @@ class Client:
         """Publish the draft as the next version."""
         path, body = _path("/v1/templates", slug) + "/publish", {"note": note} if note else {}
         return cast(dict[str, Any], self.transport.call("POST", path, body=body))
+
+    def stream(self, *, cursor: str | None = None, wait: int = 20, **filters: Any) -> Iterator[tuple[str, list[Event]]]:
+        """The event stream, for ever: pairs of a cursor to go on from and the events before it, oldest first.
+
+        Without `cursor` it begins with the oldest event; `after="latest"` begins now. `wait` is how many seconds one
+        request waits for events; keep it below the timeout.
+        """
+        query = _given(filters) | {"wait": wait}
+        while True:
+            part = self.transport.call("GET", "/v1/events", query=query | ({"cursor": cursor} if cursor else {}))
+            query.pop("after", None)
+            cursor = part["next_cursor"]
+            yield cursor, cast(list[Event], part["data"])
+
+    def webhooks(self) -> list[Webhook]:
+        """The webhooks of this environment, newest first."""
+        return cast(list[Webhook], self.transport.call("GET", "/v1/webhooks")["data"])
+
+    def create_webhook(self, fields: dict[str, Any]) -> Webhook:
+        """Subscribe an endpoint. Its `secret` is answered this once."""
+        return cast(Webhook, self.transport.call("POST", "/v1/webhooks", body=fields))
+
+    def test_webhook(self, webhook_id: str) -> dict[str, str]:
+        """Tell a webhook `webhook.test`."""
+        path = _path("/v1/webhooks", webhook_id) + "/test"
+        return cast(dict[str, str], self.transport.call("POST", path, repeatable=False))
+
+    def delete_webhook(self, webhook_id: str) -> None:
+        """Remove a webhook, what waits for it and its log."""
+        self.transport.call("DELETE", _path("/v1/webhooks", webhook_id))
+
+    def webhook_deliveries(self, webhook_id: str, **filters: Any) -> Iterator[dict[str, Any]]:
+        """What a webhook was told and is to be told, newest first."""
+        return self.pages(_path("/v1/webhooks", webhook_id) + "/deliveries", **filters)
 
     def pages(self, path: str, **filters: Any) -> Iterator[dict[str, Any]]:
         """Every entry of any list of the API."""

@@ -113,6 +113,17 @@ class Event(TypedDict):
     data: dict[str, Any]
 
 
+class Webhook(TypedDict):
+    id: str
+    url: str
+    event_types: list[str] | None
+    environment: str
+    state: str
+    secret: NotRequired[str]
+    health: dict[str, Any]
+    created_at: str
+
+
 class Suppression(TypedDict):
     id: str
     recipient: str

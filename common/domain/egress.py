@@ -7,6 +7,7 @@ import ipaddress
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -56,6 +57,11 @@ def read_networks(text: str) -> tuple[Network, ...]:
 
 def may_reach(address: str, allowed: Iterable[Network]) -> bool:
     """Whether an outgoing connection to this address is permitted."""
+    return _may_reach(address, tuple(allowed))
+
+
+@lru_cache(maxsize=8192)
+def _may_reach(address: str, allowed: tuple[Network, ...]) -> bool:
     found: Address = ipaddress.ip_address(address)
     if any(found in network for network in _NEVER if network.version == found.version):
         return False
@@ -102,6 +108,7 @@ class Place:
         return host if self.port == (443 if self.secure else 80) else f"{host}:{self.port}"
 
 
+@lru_cache(maxsize=4096)
 def read_url(text: str) -> Place:
     """The place of an http or https URL. Raises Refused. Whether its addresses are allowed is asked elsewhere."""
     try:
@@ -140,6 +147,11 @@ def _literal(host: str) -> str | None:
 
 def is_named(address: str, allowed: Iterable[Network]) -> bool:
     """Whether the operator's own list names this address, and it is not one of those never reached."""
+    return _is_named(address, tuple(allowed))
+
+
+@lru_cache(maxsize=8192)
+def _is_named(address: str, allowed: tuple[Network, ...]) -> bool:
     found = ipaddress.ip_address(address)
     return may_reach(address, allowed) and any(found in net for net in allowed if net.version == found.version)
 

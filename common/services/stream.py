@@ -87,7 +87,7 @@ def read(connection: Connection, principal: Principal, filters: Filters, after: 
         return Part(shown, shown[-1][0], True)
     end = found[0]
     if end.n == scanned:
-        over = filters.until is not None and end.last_at > filters.until + LONGEST_TRANSACTION
+        over = filters.until is not None and end.last_at - LONGEST_TRANSACTION > filters.until
         return Part(shown, (end.last_no, end.last_id), not over)
     return Part(shown, max(after, (end.horizon - 1, _LAST_ID)), False)
 
@@ -105,7 +105,8 @@ SELECT coalesce(min(transaction_no), event_horizon()) AS first FROM events
 
 def at(connection: Connection, account_id: UUID, environment: str, since: datetime) -> Place:
     """The place before the first event of that time or later; ids begin with the time and find it fast."""
-    lowest = UUID(int=max(0, int((since - LONGEST_TRANSACTION).timestamp() * 1000)) << 80)
+    drawn = max(0.0, since.timestamp() - LONGEST_TRANSACTION.total_seconds())
+    lowest = UUID(int=int(drawn * 1000) << 80)
     return int(rows(connection, _FIRST, account_id, environment, since, lowest)[0].first) - 1, _LAST_ID
 
 

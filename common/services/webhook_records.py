@@ -46,6 +46,7 @@ class Posted:
 
 
 Result = tuple[Posting, Posted]
+_TOLD = tuple(name for name in Posted.__dataclass_fields__ if name not in ("ok", "retry_after"))
 
 _LOCK = f"""
 SELECT w.id, w.account_id, w.environment, w.url, w.state, w.max_in_flight, w.max_attempts, w.verified_at,
@@ -121,7 +122,7 @@ def _row(settings: Settings, webhook: Any, posting: Posting, posted: Posted) -> 
     else:
         state = "waiting" if webhook.state == "enabled" else "held"
         delay = wait_after(posting.attempt, posted.retry_after) / settings.time_scale
-    told = asdict(posted) | {"started_at": posted.started_at.isoformat()}
+    told = {name: getattr(posted, name) for name in _TOLD}
     return told | {"id": posting.id, "epoch": posting.epoch, "state": state, "delay": delay}
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 import orjson
+import structlog
 from sqlalchemy import Connection
 
 from common.clock import rfc3339
@@ -21,6 +22,8 @@ from common.domain.jobs import WEBHOOK_REPLAY
 from common.domain.principals import Principal
 from common.services import stream, subscriptions
 from common.services.events import MOST_BYTES
+
+log = structlog.get_logger()
 
 KIND = WEBHOOK_REPLAY
 CHUNK = 1000
@@ -73,7 +76,7 @@ def get(connection: Connection, principal: Principal, webhook_id: UUID, job_id: 
     return {
         "id": encode("job", row.id),
         "webhook_id": encode("whk", webhook_id),
-        "state": "done" if over else ("waiting" if row.state == "waiting" else "running"),
+        "state": "done" if over else (row.state if row.state in ("waiting", "failed") else "running"),
         "found": row.processed,
         "delivered": counts.delivered,
         "exhausted": counts.exhausted,
@@ -83,6 +86,7 @@ def get(connection: Connection, principal: Principal, webhook_id: UUID, job_id: 
     }
 
 
+_FAIL = "UPDATE jobs SET state = 'failed', error = %s, ended_at = clock_timestamp() WHERE id = %s"
 _NEXT = """
 SELECT j.id, j.account_id, j.environment, j.options, j.position, w.id AS webhook_id, w.event_types, w.tags, w.domains
   FROM jobs j LEFT JOIN webhooks w ON w.id = (j.options ->> 'webhook_id')::uuid
@@ -101,15 +105,24 @@ def advance(connection: Connection) -> bool:
     if not found:
         return False
     job = found[0]
-    if job.webhook_id is None:
-        position, parked = None, 0
-    elif job.options["only"] == FAILED:
-        position, parked = _repeat_failed(connection, job)
-    else:
-        position, parked = _repeat_events(connection, job)
+    try:
+        with connection.begin_nested():
+            position, parked = _step(connection, job)
+    except Exception as error:  # one that cannot be done must not stand in the way of all others
+        log.exception("replay_failed", job=str(job.id))
+        run(connection, _FAIL, type(error).__name__, job.id)
+        return True
     over = position is None
     run(connection, _STEP, over, as_json(position or job.position), parked, over, job.id)
     return True
+
+
+def _step(connection: Connection, job: Any) -> tuple[dict[str, Any] | None, int]:
+    if job.webhook_id is None:
+        return None, 0
+    if job.options["only"] == FAILED:
+        return _repeat_failed(connection, job)
+    return _repeat_events(connection, job)
 
 
 _REPEAT = """parked = true, state = 'waiting', replay_id = %s, attempt_no = 0, next_attempt_at = clock_timestamp(),

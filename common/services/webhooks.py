@@ -63,10 +63,11 @@ class Posting:
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """What a lane took, and endpoints whose work belongs to the slow line."""
+    """What a lane took, endpoints whose work belongs to the slow line, and who of `full` was in the way."""
 
     postings: list[Posting] = field(default_factory=list)
     slow: list[UUID] = field(default_factory=list)
+    refused_by: set[UUID] = field(default_factory=set)
 
 
 _ENDPOINTS = f"""
@@ -181,11 +182,13 @@ def _claim(
 ) -> Claimed:
     settings = current_settings()
     found = {row.id: row for row in rows(connection, _ENDPOINTS, list(webhook_ids))}
-    plans, changed, slow = [], [], []
+    plans, changed, slow, refused_by = [], [], [], set[UUID]()
     for row in found.values():
         if abs(row.moment - clock.now()) > MOST_SKEW:
             raise Unavailable("The clock of this machine and that of the database differ by over a minute.")
-        plan, change = _plan(row, row.id in full or row.account_id in full)
+        owners = {row.id, row.account_id}.intersection(full)
+        refused_by |= owners
+        plan, change = _plan(row, bool(owners))
         if (row.typical_ms or 0) > SLOW_MS and not slow_line and row.state == "enabled":
             slow.append(row.id)
             plan["lanes"] = 0
@@ -196,8 +199,8 @@ def _claim(
     statement = _PLAN + (_PARKED if ids is None else _BY_ID) + _MOVE
     given = [as_json(plans)] + ([] if ids is None else [ids])
     taken = rows(connection, statement, *given, LEASE_SECONDS, lane)
-    ends = {row.webhook_id: _endpoint(settings, found[row.webhook_id]) for row in taken}
-    return Claimed([_posting(row, ends[row.webhook_id]) for row in taken], slow)
+    ends = {each: _endpoint(settings, found[each]) for each in {row.webhook_id for row in taken}}
+    return Claimed([_posting(row, ends[row.webhook_id]) for row in taken], slow, refused_by)
 
 
 _OPENED = """

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from sendarix.cli import dead_letters, installation, keys, messages, suppressions, templates
+from sendarix.cli import dead_letters, installation, keys, messages, suppressions, templates, webhooks
 from sendarix.cli.profiles import ProfileError
 from sendarix.cli.session import Session
 from sendarix.errors import SendarixError
@@ -49,6 +49,7 @@ for _each in (
     messages.cancel,
     keys.keys,
     suppressions.suppressions,
+    webhooks.webhooks,
     templates.templates,
     dead_letters.dead_letters,
     installation.doctor,

@@ -15,6 +15,7 @@ STAGES = {
     "delivery-critical": "delivery",
     "retry": "retry",
     "webhooks": "webhooks",
+    "webhooks-slow": "webhooks",
     "scheduler": "scheduler",
     "postgres": "PostgreSQL",
     "valkey": "Valkey",

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tests.bench import postfix, wire
+from tests.bench import postfix, webhooks, wire
 from tests.bench.figures import Figure, above, at_least, at_most, under
 from tests.bench.load import Report, merge, percentile, start
 from tests.bench.stand import Stand, TimedOut, wait_until
@@ -36,12 +36,13 @@ class Size:
     end_to_end: int = 6000
     batches: int = 40
     celery: int = 1200
+    hooks: int = 2000
     rounds: int = 2
     whole_seconds: float = 270.0
 
 
 SHORT = Size()
-FULL = Size(5.0, 400, 100_000, 600, 50_000, 200, 5000, 3, 3000.0)
+FULL = Size(5.0, 400, 100_000, 600, 50_000, 200, 5000, 20_000, 3, 3000.0)
 
 
 class Measures:
@@ -71,6 +72,7 @@ class Measures:
             ("one-time codes behind a queue", self.otp_behind_queue),
             ("end to end", self.end_to_end),
             *([("end to end, signed", self.signed)] if self._size is FULL else []),
+            ("webhooks", self.webhooks),
             ("memory", self.memory),
             ("the SMTP client and signing alone", self.wire),
         ]
@@ -311,6 +313,12 @@ class Measures:
         self._stand.accepted += count + 2
         last = max(each.taken for each in self._stand.taken("celery"))
         return count / ((last - began) / 1e9), spent / count * 1e6
+
+    def webhooks(self) -> None:
+        """Signed deliveries per second, and the time from accepting to the endpoint."""
+        self._stand.wait_drained(self.seconds_left)
+        options = {"events": self._size.hooks, "probes": self._size.otp, "seconds": self.seconds_left}
+        self.figures += webhooks.measure(self._stand, **options)  # type: ignore[arg-type]
 
     def memory(self) -> None:
         """PSS of everything the supervisor runs, engines included, after the whole run."""

@@ -1,7 +1,8 @@
 """W, the customer's webhook endpoint: a process that writes each call down before it answers 204.
 
 `python -m tests.chaos.receiver --log FILE --fail 10 --seed 7` prints its port and serves until its
-standard input ends; `fail` is the percentage answered 500. Signatures are judged afterwards.
+standard input ends; `fail` is the percentage answered 500. It flaps: for a while after every so many calls it is down
+and answers 503. Signatures are judged afterwards.
 """
 
 import argparse
@@ -11,6 +12,7 @@ import random
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,6 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from common.domain.signatures import sign
+
+FLAP_CALLS, FLAP_SECONDS = 400, 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +73,13 @@ class _Handler(BaseHTTPRequestHandler):
     log_file = -1
     fail = 0.0
     chance = random.Random()
+    lock = threading.Lock()
+    answered = 0
+    down_until = 0.0
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["content-length"])).decode()
-        status = 500 if self.chance.random() * 100 < self.fail else 204
+        status = 503 if self._is_down() else 500 if self.chance.random() * 100 < self.fail else 204
         line = {
             "webhook_id": self.headers["webhook-id"],
             "timestamp": int(self.headers["webhook-timestamp"]),
@@ -84,6 +91,17 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("content-length", "0")
         self.end_headers()
+
+    @classmethod
+    def _is_down(cls) -> bool:
+        """Whether it is down: the first `FLAP_SECONDS` after each `FLAP_CALLS` calls that it answered."""
+        with cls.lock:
+            if time.monotonic() < cls.down_until:
+                return True
+            cls.answered += 1
+            if cls.answered % FLAP_CALLS == 0:
+                cls.down_until = time.monotonic() + FLAP_SECONDS
+            return False
 
     def log_message(self, *_: Any) -> None:
         """Nothing on the console."""

@@ -105,9 +105,11 @@ def perform(plan: Plan, folder: Path) -> Result:
 
 
 def subscribe(house: House, url: str) -> str:
-    """Subscribe the endpoint to every event; answers its secret."""
+    """Subscribe the endpoint to every event of messages; answers its secret."""
     connection = Connection(house.facts["api_url"], house.facts["live_key"])
-    status, made = connection.call("POST", "/v1/webhooks", json.dumps({"url": url}).encode())
+    status, made = connection.call(
+        "POST", "/v1/webhooks", json.dumps({"url": url, "event_types": ["message.*"]}).encode()
+    )
     connection.close()
     if status != 201:
         raise RuntimeError(f"the webhook was not made: {status} {made}")

@@ -136,6 +136,7 @@ def test_pages_or_filters_lose_an_event(call: Call, client: FlaskClient, tokens:
         ("since=2020-01-01", 5),
         ("since=2100-01-01", 0),
         ("until=2020-01-01", 0),
+        ("since=0001-01-01&until=9999-12-31", 5),
     ):
         assert len(call(f"/v1/events?{query}").json["data"]) == count, query
     event = call(f"/v1/events?message_id={tagged[0]}").json["data"][0]

@@ -9,6 +9,8 @@ from click.testing import CliRunner
 
 from deploy.command import whole
 from sendarix.transport import Transport
+from sendarix.webhooks import verify
+from tests.fakes.receiver import FakeReceiver
 from tests.terminal import SEND, Terminal
 
 
@@ -102,6 +104,30 @@ def test_keys_are_made_rotated_and_revoked(terminal: Terminal) -> None:
     assert "for good?" in shown.output
     assert terminal.one("keys", "revoke", made["id"])["state"] == "revoked"
     terminal.run("keys", "create", "--name", "x", "--scope", "admin", ends=1)
+
+
+def test_events_are_forwarded_unsigned_or_not_at_all(terminal: Terminal) -> None:
+    since = "2020-01-01"
+    sent = terminal.one(*SEND, "--tag", "cli")
+    with FakeReceiver() as receiver:
+        options = ("--since", since, "--most", "1", "--type", "message.queued")
+        ran = terminal.run("webhooks", "listen", "--forward-to", receiver.url, *options)
+    assert json.loads(ran.stdout)["outcome"] == "200"
+    secret = ran.stderr.split()[-1]
+    event = verify(secret, receiver.posts[0].headers, receiver.posts[0].body)
+    assert (event["type"], event["data"]["message_id"]) == ("message.queued", sent["message_id"])
+    [shown] = terminal.many("webhooks", "tail", "--since", since, "--most", "1", "--tag", "cli")
+    assert shown == event
+
+
+def test_a_webhook_made_here_is_not_the_one_of_the_api(terminal: Terminal) -> None:
+    made = terminal.one("webhooks", "create", "https://example.com/hook", "--type", "message.*")
+    assert made["secret"].startswith("whsec_") and made["event_types"] == ["message.*"]
+    assert [each["id"] for each in terminal.many("webhooks", "list")] == [made["id"]]
+    told = terminal.one("webhooks", "test", made["id"])
+    assert [each["id"] for each in terminal.many("webhooks", "deliveries", made["id"])] == [told["delivery_id"]]
+    terminal.one("webhooks", "remove", made["id"])
+    assert not terminal.many("webhooks", "list")
 
 
 def test_the_doctor_finds_nothing_or_too_much(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:

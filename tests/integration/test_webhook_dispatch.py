@@ -17,7 +17,7 @@ from common.services import routing, subscriptions, webhook_due, webhook_records
 from common.services.webhook_records import SCHEDULE, wait_after
 from tests.builders import Account, a_message, an_account
 from tests.fakes.receiver import FakeReceiver
-from workers.webhooks import lanes as lanes_module
+from workers.webhooks import shares
 from workers.webhooks.lanes import Lanes
 from workers.webhooks.sender import Sender
 
@@ -241,7 +241,7 @@ def drain_all(lanes: Lanes, webhook_id: UUID) -> None:
         lanes.drain([webhook_id])
 
 
-def test_one_endpoint_takes_every_thread(receiver: FakeReceiver) -> None:
+def test_one_endpoint_takes_every_thread(receiver: FakeReceiver, tickets: list[tuple[UUID, bool]]) -> None:
     """At most a quarter of a process's threads, whatever `max_in_flight` says."""
     account = an_account()
     lanes = make_lanes()
@@ -252,8 +252,10 @@ def test_one_endpoint_takes_every_thread(receiver: FakeReceiver) -> None:
     ids = waiting()
     with ThreadPoolExecutor(12) as pool:
         list(pool.map(lambda each: (threading.Event().wait(ids.index(each) * 0.004), lanes.dispatch([each])), ids))
-    assert receiver.busiest <= lanes_module.LANES_OF_ENDPOINT
-    assert len(receiver.posts) == 12, "what was parked has to be drained by the lanes that are there"
+    assert receiver.busiest <= shares.OF_ENDPOINT
+    assert len(receiver.posts) == 12 or (webhook_id, False) in tickets, "what was parked waits for a sweep"
+    drain_all(lanes, webhook_id)
+    assert len(receiver.posts) == 12
 
 
 def test_an_open_breaker_lets_everything_through_or_costs_attempts(receiver: FakeReceiver, lanes: Lanes) -> None:

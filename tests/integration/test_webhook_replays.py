@@ -152,6 +152,17 @@ def test_a_replay_overtakes_live_events(receiver: FakeReceiver, lanes: Lanes) ->
     assert told == [encode("msg", live), encode("msg", old)]
 
 
+def test_a_replay_that_cannot_be_done_stands_in_the_way(
+    receiver: FakeReceiver, lanes: Lanes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account = an_account()
+    webhook_id = subscribe(account, receiver)
+    jobs = [start(account, webhook_id, only=which) for which in ("all", "failed")]
+    monkeypatch.setattr(webhook_replays, "_EVENTS", "SELECT nonsense")
+    advance()
+    assert [progress(account, job)["state"] for job in jobs] == ["failed", "done"]
+
+
 def test_a_disabled_or_foreign_webhook_is_replayed(receiver: FakeReceiver) -> None:
     account = an_account()
     webhook_id = subscribe(account, receiver)

@@ -1,13 +1,11 @@
 """Lanes: one thread, one endpoint, one post after another; recorded together with the next claim.
 
 A lane goes on while its endpoint has parked deliveries, for two seconds; then it leaves a ticket and lets others
-pass. One endpoint has at most a quarter of this process's threads, one account at most half. Never here: SQL, HTTP.
+pass. How many threads one endpoint and one account may have is shares.py. Never here: SQL, HTTP.
 """
 
 import threading
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from uuid import UUID
 
 import structlog
@@ -22,13 +20,10 @@ from common.services import webhook_due, webhook_records, webhooks
 from common.services.webhook_records import Posted, Result
 from common.services.webhooks import Claimed, Posting
 from workers.webhooks.sender import Endpoint, Sender
+from workers.webhooks.shares import Shares
 
 log = structlog.get_logger()
 
-THREADS = 16
-"""Of a webhooks line in the Procfile."""
-
-LANES_OF_ENDPOINT, LANES_OF_ACCOUNT = THREADS // 4, THREADS // 2
 SLICE_SECONDS = 2.0
 LATEST_START_SECONDS = 10.0
 RETRY_SECONDS = 0.3
@@ -39,9 +34,7 @@ class Lanes:
 
     def __init__(self, settings: Settings, sender: Sender, *, slow: bool = False) -> None:
         self._settings, self._sender, self._slow = settings, sender, slow
-        self._endpoints: Counter[UUID] = Counter()
-        self._accounts: Counter[UUID] = Counter()
-        self._lock = threading.Lock()
+        self._shares = Shares()
 
     def dispatch(self, ids: Sequence[UUID]) -> None:
         """Post the deliveries of a ticket. Those of other endpoints than its first get tickets of their own."""
@@ -60,22 +53,36 @@ class Lanes:
 
     def _run(self, webhook_id: UUID, ids: Sequence[UUID] | None) -> None:
         """One lane, from the claim of `ids`, or of parked ones, until nothing is parked or its time is over."""
+        fits, full = self._shares.enter(webhook_id)
+        again: set[UUID] = set()
+        try:
+            again = self._work(webhook_id, ids, full if fits else {*full, webhook_id})
+        finally:
+            if fits:
+                again |= self._shares.leave(webhook_id)
+            webhook_due.leave_parked(again, slow=self._slow)
+
+    def _work(self, webhook_id: UUID, ids: Sequence[UUID] | None, full: set[UUID]) -> set[UUID]:
+        """The lane's work; answers the webhooks that have to be looked at again."""
         lane, until = new_id(), clock.monotonic() + SLICE_SECONDS
-        with self._place(webhook_id) as full:
-            with transaction() as connection:
-                claimed = self._claim(connection, webhook_id, ids, lane, full)
-            if not claimed.postings:
-                webhook_due.leave_parked(claimed.slow, slow=True)
-                return
-            with self._counted(claimed.postings[0].endpoint.account_id):
-                goes_on = True
-                while claimed.postings:
-                    results, rest = self._post_all(claimed.postings)
-                    goes_on = clock.monotonic() < until
-                    claimed = self._turn(lane, webhook_id, results, rest, goes_on)
+        with transaction() as connection:
+            claimed = self._claim(connection, webhook_id, ids, lane, full)
+        if not claimed.postings:
+            webhook_due.leave_parked(claimed.slow, slow=True)
+            looks_again = claimed.refused_by and self._shares.refused(webhook_id, claimed.refused_by)
+            return {webhook_id} if looks_again else set()
+        account_id, goes_on = claimed.postings[0].endpoint.account_id, True
+        self._shares.join(account_id)
+        again: set[UUID] = set()
+        try:
+            while claimed.postings:
+                results, rest = self._post_all(claimed.postings)
+                goes_on = clock.monotonic() < until
+                claimed = self._turn(lane, webhook_id, results, rest, goes_on)
+        finally:
+            again = self._shares.leave(account_id)
         webhook_due.leave_parked(claimed.slow, slow=True)
-        if not goes_on:
-            webhook_due.leave_parked([webhook_id], slow=self._slow)
+        return again if goes_on else {*again, webhook_id}
 
     def _claim(
         self, connection: Connection, webhook_id: UUID, ids: Sequence[UUID] | None, lane: UUID, full: set[UUID]
@@ -83,34 +90,6 @@ class Lanes:
         if ids is None:
             return webhooks.drain(connection, [webhook_id], lane, full=full, slow_line=self._slow)
         return webhooks.claim(connection, webhook_id, ids, lane, full=full, slow_line=self._slow)
-
-    @contextmanager
-    def _place(self, webhook_id: UUID) -> Iterator[set[UUID]]:
-        """A place among the threads for an endpoint; answers the owners that have their share already."""
-        with self._lock:
-            full = {each for each, count in self._accounts.items() if count >= LANES_OF_ACCOUNT}
-            self._endpoints[webhook_id] += 1
-            if self._endpoints[webhook_id] > LANES_OF_ENDPOINT:
-                full.add(webhook_id)
-        try:
-            yield full
-        finally:
-            self._leave(self._endpoints, webhook_id)
-
-    @contextmanager
-    def _counted(self, owner: UUID) -> Iterator[None]:
-        with self._lock:
-            self._accounts[owner] += 1
-        try:
-            yield
-        finally:
-            self._leave(self._accounts, owner)
-
-    def _leave(self, counter: Counter[UUID], owner: UUID) -> None:
-        with self._lock:
-            counter[owner] -= 1
-            if not counter[owner]:
-                del counter[owner]
 
     def _post_all(self, postings: Sequence[Posting]) -> tuple[list[Result], list[Posting]]:
         """Results, and what was not posted: after an endpoint could not be reached, or when time is up."""

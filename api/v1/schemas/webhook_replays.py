@@ -58,7 +58,7 @@ class ReplayOut(out.Out):
 
     id = out.ident("job", "Its id.")
     webhook_id = out.ident("whk", "The webhook.")
-    state = out.text("`waiting`, `running` or `done`.", "running")
+    state = out.text("`waiting`, `running`, `done` or `failed`.", "running")
     found = out.whole("Events found to be repeated so far.", 120)
     delivered = out.whole("Of those, delivered.", 100)
     exhausted = out.whole("Of those, given up again.", 0)

@@ -28,6 +28,9 @@ _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9])?"
 _PORT = r"[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]"
 _REST = r"[/?](?:[A-Za-z0-9._~!$&'()*+,;=:@/?-]|%[0-9A-Fa-f]{2})*"
 _URL = rf"https?://(?:{_LABEL}(?:\.{_LABEL}){{0,10}}\.?|\[[0-9A-Fa-f:.]{{2,45}}\])(?::(?:{_PORT}))?(?:{_REST})?"
+# Without .internal, .local, .localhost and .onion.
+_TLD = r"[A-Za-z]{2,3}|[A-HJKMNP-Za-hjkmnp-z][A-Za-z]{3,30}"
+_PUBLIC_URL = rf"https://(?:{_LABEL}\.){{1,4}}(?:{_TLD})(?::(?:443|8443|[3-5][0-9]{{4}}))?(?:{_REST})?"
 _TAG = r"[^,\s\x00-\x1f\x7f][^,\x00-\x1f\x7f]*"
 ALL = "*"
 TYPES = (*EVENT_TYPES, *WILDCARDS, ALL)
@@ -49,7 +52,8 @@ class Endpoint(Text):
         return text
 
     def describe(self) -> dict[str, Any]:
-        return super().describe() | {"format": "uri"}
+        """A public name and a usual port; what else is taken depends on the operator's own network."""
+        return super().describe() | {"format": "uri", "pattern": f"^{_PUBLIC_URL}$"}
 
 
 class EventTypes(Coded):
