@@ -46,9 +46,7 @@ PAGED = (LIMIT, CURSOR)
 
 def address_parameter(name: str, sentence: str) -> Parameter:
     """A parameter that `address_key` reads."""
-    return Parameter(
-        name, sentence, {"type": "string", "format": "email", "maxLength": 254, "pattern": f"^{PLAIN_ADDRESS}$"}
-    )
+    return Parameter(name, sentence, {"type": "string", "maxLength": 254, "pattern": f"^{PLAIN_ADDRESS}$"})
 
 
 def moment_parameter(name: str, sentence: str) -> Parameter:

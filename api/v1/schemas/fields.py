@@ -19,7 +19,7 @@ from common.domain.addresses import PLAIN_ADDRESS, AddressError, parse_address, 
 from common.domain.errors import InvalidFields
 
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
-_PLAIN = {"type": "string", "format": "email", "maxLength": 254, "pattern": f"^{PLAIN_ADDRESS}$"}
+_PLAIN = {"type": "string", "maxLength": 254, "pattern": f"^{PLAIN_ADDRESS}$"}
 MAILBOX: dict[str, Any] = {
     "description": "`a@b`, `Name <a@b>`, or an object. Internationalized addresses (RFC 6531) are taken as well.",
     "anyOf": [

@@ -19,7 +19,10 @@ _ID = id_pattern("evt").removeprefix("^").removesuffix("$")
 class ReplayIn(In):
     together = {
         "anyOf": [
-            {"required": ["event_ids"], "properties": {name: {"type": "null"} for name in _RANGE}},
+            {
+                "required": ["event_ids"],
+                "properties": {"event_ids": {"type": "array"}} | {name: {"type": "null"} for name in _RANGE},
+            },
             {
                 "properties": {"event_ids": {"type": "null"}},
                 "anyOf": [{"required": [name], "properties": {name: {"not": {"type": "null"}}}} for name in _RANGE],
