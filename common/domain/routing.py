@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from common.domain.simulator import DOMAIN as SIMULATOR
+
 
 @dataclass(frozen=True, slots=True)
 class Source:
@@ -40,12 +42,15 @@ class Route:
 def choose(facts: Facts, sources: Sequence[Source]) -> Route | None:
     """The way out for one message, or None when no source may carry it.
 
-    Test keys always use a sink. Otherwise: the account's own choice, then its default source, then
-    the operator's.
+    Test keys always use a sink, and so does mail to the simulator where there is one. Otherwise: the
+    account's own choice, then its default source, then the operator's.
     """
     allowed = [source for source in sources if source.account_id in (None, facts.account_id)]
+    sinks = [source for source in allowed if source.kind == "sink"]
     if facts.environment == "test":
-        return _first(facts, [s for s in allowed if s.kind == "sink"], "a test key only reaches the sink")
+        return _first(facts, sinks, "a test key only reaches the sink")
+    if sinks and facts.recipient_domain == SIMULATOR:
+        return _first(facts, sinks, "the sink plays the simulator")
     chosen = [source for source in allowed if source.id == facts.account_source_id]
     if chosen:
         return _first(facts, chosen, "default source of the account")

@@ -13,7 +13,7 @@ from common.config import Settings
 from common.db.session import as_json, rows, run
 from common.domain.categories import reroutes
 from common.domain.outcomes import Outcome
-from common.services import lifecycle, rerouting
+from common.services import lifecycle, rerouting, simulating
 from common.services.claimed import Claimed as Claimed
 from common.services.consequences import consequence
 from common.services.lifecycle import Applied, Change
@@ -162,24 +162,5 @@ def record(
     if blocked:
         changes |= rerouting.instead_of_bounces(connection, settings, blocked)
     applied = lifecycle.apply(connection, list(changes.values()))
-    _complain_in_simulator(connection, [claimed for claimed, _ in results], applied)
+    simulating.react(connection, [claimed for claimed, _ in results], applied)
     return [(changes[done.message_id], done) for done in applied]
-
-
-SIMULATOR = "simulator.sendarix.test"
-
-
-def _complain_in_simulator(connection: Connection, claimed: Sequence[Claimed], applied: Sequence[Applied]) -> None:
-    delivered = {done.message_id for done in applied if done.status == "delivered"}
-    complaining = [
-        each.id
-        for each in claimed
-        if each.row.recipient_domain == SIMULATOR
-        and each.row.environment == "test"
-        and each.row.recipient.startswith(("complained@", "complained+"))
-        and each.id in delivered
-    ]
-    lifecycle.apply(
-        connection,
-        [Change(each, "complain", data={"simulated": True}, suppress_reason="complaint") for each in complaining],
-    )

@@ -8,7 +8,8 @@ import re
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
-SIMULATOR = "@simulator.sendarix.test"
+from common.domain.simulator import ADDRESSES, part_of
+
 MOST_LINE_BYTES = 4096
 MOST_BYTES = 60 * 1024 * 1024
 MOST_RECIPIENTS = 100
@@ -34,30 +35,29 @@ class Patience:
         self._size = size
 
     def lost(self, sender: str, recipient: str) -> bool:
-        """Whether this try is to be deferred: the first two are."""
+        """Whether this try is to be deferred: the first one is."""
         key = (sender, recipient)
         tries = self._tries.pop(key, 0) + 1
         self._tries[key] = tries
         if len(self._tries) > self._size:
             self._tries.popitem(last=False)
-        if tries > 2:
+        if tries > 1:
             del self._tries[key]
-        return tries <= 2
+        return tries <= 1
 
 
 def simulate(sender: str, recipient: str, patience: Patience) -> bytes | None:
     """The refusal a magic recipient gives, or None when it takes the mail."""
-    lowered = recipient.lower()
-    if not lowered.endswith(SIMULATOR):
+    name = part_of(recipient)
+    if name is None:
         return None
-    name = lowered.removesuffix(SIMULATOR).partition("+")[0]
     if name == "bounced":
         return b"550 5.1.1 simulated: no such user\r\n"
     if name == "deferred":
         return b"451 4.2.0 simulated: try again later\r\n"
     if name == "deferred-then-delivered":
-        return b"451 4.2.0 simulated: try again later\r\n" if patience.lost(sender, lowered) else None
-    if name in ("delivered", "complained", "unsubscribed", "slow"):
+        return b"451 4.2.0 simulated: try again later\r\n" if patience.lost(sender, recipient.lower()) else None
+    if name in ADDRESSES:
         return None
     return b"550 5.1.1 simulated: no such magic recipient\r\n"
 
@@ -104,7 +104,7 @@ class Session:
             source = source[1:] if source.startswith(b"..") else source
         sender, recipients = self.sender or "", self.recipients
         self.sender, self.recipients = None, []
-        slow = any(each.lower().startswith("slow") and each.lower().endswith(SIMULATOR) for each in recipients)
+        slow = any(part_of(each) == "slow" for each in recipients)
         return Mail(sender, recipients, source, slow)
 
     def _take_command(self) -> bytes | None:
