@@ -33,9 +33,8 @@ class SourceError(ValueError):
 def filters_in(source: str) -> set[str]:
     """The names of the filters that a source uses. Raises SourceError."""
     found: set[str] = set()
-    for start, end in tags(source):
-        if not source.startswith("{#", start):
-            found |= set(_filters_of(_STRING.sub("''", source[start:end])))
+    for start, end in _code(source):
+        found |= set(_filters_of(_STRING.sub("''", source[start:end])))
     return found
 
 
@@ -44,9 +43,7 @@ def check_source(source: str) -> None:
     if len(source.encode()) > MAX_SOURCE:
         raise SourceError(f"is over {MAX_SOURCE // 1024} KiB: shorten it")
     elifs = 0
-    for start, end in tags(source):
-        if source.startswith("{#", start):
-            continue
+    for start, end in _code(source):
         if end - start > MAX_TAG:
             raise SourceError(f"has a tag of over {MAX_TAG} characters: split it")
         elifs += bool(_ELIF.match(source, start))
@@ -67,13 +64,12 @@ def escapes_fuel(*sources: str | None) -> bool:
 
 def _escapes(source: str) -> bool:
     try:
-        for start, end in tags(source):
-            if not source.startswith("{#", start):
-                tag = _STRING.sub("''", source[start:end])[2:-2].strip("-+ ")
-                if any(name not in _BOUNDED for name in _filters_of(tag)):
-                    return True
-                if _CALL.search(tag.replace("range(", "").replace("loop.cycle(", "")) or _LITERAL.search(tag):
-                    return True
+        for start, end in _code(source):
+            tag = _STRING.sub("''", source[start:end])[2:-2].strip("-+ ")
+            if any(name not in _BOUNDED for name in _filters_of(tag)):
+                return True
+            if _CALL.search(tag.replace("range(", "").replace("loop.cycle(", "")) or _LITERAL.search(tag):
+                return True
     except SourceError:
         pass  # check_source says so
     return False
@@ -88,6 +84,15 @@ _BOUNDED = frozenset(
 
 def _filters_of(tag: str) -> list[str]:
     return [name for pair in _FILTER.findall(tag) for name in pair if name]
+
+
+def _code(source: str) -> Iterator[tuple[int, int]]:
+    """Where each `{{ }}` and `{% %}` stands that is run: no comment, nothing raw."""
+    return (
+        (start, end)
+        for start, end in tags(source)
+        if not source.startswith("{#", start) and not _RAW.match(source, start)
+    )
 
 
 def tags(source: str) -> Iterator[tuple[int, int]]:

@@ -20,6 +20,7 @@ from common.domain.templates import Parts, RenderError, render_parts
 
 MEMORY = 768 * 1024 * 1024
 CPU_SECONDS = 3
+READY = b"+"
 
 
 def _build(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -60,7 +61,9 @@ def _plain(error: FieldError) -> list[str]:
 
 
 def serve(reader: BinaryIO, writer: BinaryIO) -> None:
-    """Jobs until the parent is gone."""
+    """Jobs until the parent is gone; READY first, when everything is imported."""
+    writer.write(READY)
+    writer.flush()
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     while len(head := reader.read(4)) == 4:

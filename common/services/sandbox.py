@@ -18,12 +18,15 @@ import structlog
 
 import common
 from common.domain.errors import Unavailable
+from common.domain.template_jobs import READY
 
 log = structlog.get_logger()
 
 SECONDS = 30.0
 """Of wall time for one job, for a child that hangs. What a job may work is counted in the child: a busy machine
 refuses nobody's template."""
+START_SECONDS = 20.0
+"""For a new child to come up, on a busy machine; no job's fault, so none of its time."""
 CHILDREN = 2
 """At once in one process."""
 PATIENCE = 5.0
@@ -47,12 +50,13 @@ class _Child:
             env={"PYTHONPATH": root, "PATH": os.environ.get("PATH", ""), "LANG": "C.UTF-8"},
             bufsize=0,
         )
+        self._ready = False
 
     def run(self, job: bytes, seconds: float) -> Any:
         """Raises Exceeded; the child must not be used again then."""
+        if not self._ready:
+            self._ready = self._read(1, time.monotonic() + START_SECONDS) == READY
         deadline = time.monotonic() + seconds
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
         writer = threading.Thread(target=self._write, args=(len(job).to_bytes(4, "big") + job,), daemon=True)
         writer.start()
         size = int.from_bytes(self._read(4, deadline), "big")
@@ -72,6 +76,8 @@ class _Child:
         found = bytearray()
         while len(found) < size:
             left = deadline - time.monotonic()
+            if self._process.stdout.closed:
+                raise Exceeded("it was ended before")
             ready = select.select([self._process.stdout], [], [], max(left, 0))[0]
             piece = os.read(self._process.stdout.fileno(), min(size - len(found), 1 << 20)) if ready else b""
             if not piece:
@@ -92,7 +98,7 @@ _lock = threading.Lock()
 _idle: list[tuple[int, _Child]] = []
 
 
-def run(name: str, given: dict[str, Any], seconds: float = SECONDS) -> Any:
+def run(name: str, given: dict[str, Any], seconds: float | None = None) -> Any:
     """What the job answers, as JSON values. Raises Exceeded, Unavailable when no child is free for long."""
     job = orjson.dumps({"job": name, **given})
     if not _slots.acquire(timeout=PATIENCE):
@@ -100,7 +106,7 @@ def run(name: str, given: dict[str, Any], seconds: float = SECONDS) -> Any:
     try:
         child = _take()
         try:
-            answer = child.run(job, seconds)
+            answer = child.run(job, SECONDS if seconds is None else seconds)
         except BaseException as error:
             child.end()
             if isinstance(error, Exceeded):
