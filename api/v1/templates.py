@@ -17,6 +17,7 @@ from api.v1.schemas.fields import load
 from api.v1.schemas.messages_out import AcceptedOut
 from api.v1.schemas.out import page_of
 from api.v1.schemas.templates_out import (
+    ImportOut,
     PreviewOut,
     TemplateDiffOut,
     TemplateOut,
@@ -28,7 +29,7 @@ from common.db.session import transaction
 from common.domain.errors import NotFound
 from common.domain.ids import decode
 from common.domain.template_building import KINDS
-from common.services import composing, template_drafts, template_previews, template_versions
+from common.services import composing, template_drafts, template_imports, template_previews, template_versions
 from common.services.accepting import accept
 
 blueprint = Blueprint("templates", __name__, url_prefix="/v1/templates")
@@ -76,6 +77,22 @@ def create_template() -> Response:
     fields = load(shapes.TEMPLATE_IN, read_object())
     return answer_once(
         fields, lambda connection: json_answer(template_drafts.create(connection, g.principal, fields), 201)
+    )
+
+
+@blueprint.post("/import")
+@scope("templates:write", idempotent=True)
+@contract(takes=shapes.ImportIn, answers={200: ImportOut, 201: ImportOut}, errors=("conflict", "template_not_allowed"))
+def import_template() -> Response:
+    """Make a draft of a template of Postmark, SendGrid, Mailgun or Resend, with a report of what was lost.
+
+    With `dry_run` it answers 200 and makes nothing.
+    """
+    query.only()
+    fields = load(shapes.IMPORT_IN, read_object())
+    status = 200 if fields.get("dry_run") else 201
+    return answer_once(
+        fields, lambda connection: json_answer(template_imports.bring(connection, g.principal, fields), status)
     )
 
 

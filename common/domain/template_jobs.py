@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 
 import orjson
 
+from common.domain.dialects import imports
 from common.domain.errors import FieldError
 from common.domain.template_building import BuildError, Shared, build
 from common.domain.template_diffs import compare
@@ -39,10 +40,18 @@ def _compare(given: Mapping[str, Any]) -> dict[str, Any]:
     return {"parts": compare(given["before"], given["after"], given["old"], given["new"])}
 
 
+def _import(given: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        return {"imported": asdict(imports.read(given["dialect"], given["source"]))}
+    except imports.NothingToImport as error:
+        return {"said": str(error), "errors": [["source", "required", str(error)]]}
+
+
 JOBS: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
     "build": _build,
     "render": _render,
     "compare": _compare,
+    "import": _import,
 }
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from common.domain.dialects.imports import Imported
 from common.domain.errors import FieldError
 from common.domain.template_bounds import escapes_fuel
 from common.domain.template_building import BuildError, Built, Shared
@@ -48,6 +49,17 @@ def compare(before: Mapping[str, Any], after: Mapping[str, Any], old: str, new: 
     except sandbox.Exceeded:
         changed = [name for name in before.keys() | after.keys() if before.get(name) != after.get(name)]
         return {name: f"--- {old}\n+++ {new}\n@@ too different to compare in time @@\n" for name in changed}
+
+
+def read_export(dialect: str, source: Mapping[str, Any]) -> Imported:
+    """As domain/dialects/imports.read, in the sandbox. Raises BuildError."""
+    try:
+        answer = sandbox.run("import", {"dialect": dialect, "source": source})
+    except sandbox.Exceeded as error:
+        raise BuildError([FieldError("source", "template_error", _OVER)]) from error
+    if "errors" in answer:
+        raise BuildError([FieldError(*each) for each in answer["errors"]])
+    return Imported(**answer["imported"])
 
 
 def render(

@@ -65,6 +65,11 @@ def _shown(row: Any) -> dict[str, Any]:
     return _brief(row) | {"draft": shown_draft(row.draft)}
 
 
+def public_fields(draft: Mapping[str, Any]) -> dict[str, Any]:
+    """A stored draft under the names of a request."""
+    return {_PUBLIC.get(name, name): value for name, value in draft.items()}
+
+
 def draft_of(fields: Mapping[str, Any]) -> dict[str, Any]:
     """The drafted fields among those of a request, under the names they are stored with."""
     inner = {public: name for name, public in _PUBLIC.items()}
@@ -179,7 +184,7 @@ def duplicate(
     """A new template with this one's draft. Raises NotFound, Forbidden, Conflict."""
     row = row_of(connection, principal, which)
     may_touch(principal, slug)
-    fields = {_PUBLIC.get(part, part): value for part, value in row.draft.items()}
+    fields = public_fields(row.draft)
     named = name if name is not None else row.name
     made = create_for(connection, principal.account_id, fields | {"slug": slug, "name": named, "kind": row.kind})
     return get(connection, principal, made)

@@ -124,7 +124,7 @@ def _settings(token: str, examples: int) -> dict[str, Any]:
             },
             # Whether a draft can be published or filled is for its content, which a schema cannot tell.
             {
-                "include-path-regex": r"^/v1/templates/\{template\}/(publish|preview|test-send|diff)",
+                "include-path-regex": r"^/v1/templates/(import|\{template\}/(publish|preview|test-send|diff))",
                 "checks": {"positive_data_acceptance": {"enabled": False}},
             },
             # A file is any text, a JSON object too.

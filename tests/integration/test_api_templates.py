@@ -382,3 +382,32 @@ def test_the_list_shows_drafts_or_skips_a_template(call: Call) -> None:
         ["order-shipped", "otp-code", "password-reset", "new-login-alert", "invoice", "welcome", "payment-failed"]
     )
     assert call("GET", "templates?kind=layout").json["data"] == []
+
+
+def test_an_import_is_another_template_than_its_report_tells(call: Call) -> None:
+    source = {
+        "Name": "Receipt",
+        "Alias": "receipt",
+        "Subject": "Receipt {{id}}",
+        "HtmlBody": "<p>{{#each lines}}{{text}} {{/each}}{{formatDate day}}</p>",
+    }
+    dry = call("POST", "templates/import", {"dialect": "postmark", "source": source, "dry_run": True})
+    assert (dry.status_code, dry.json["template"], dry.json["slug"]) == (200, None, "receipt")
+    assert [(each["code"], each["part"]) for each in dry.json["report"]] == [("lost", "html")]
+    done = call("POST", "templates/import", {"dialect": "postmark", "source": source})
+    assert done.status_code == 201, done.data
+    assert done.json["template"]["draft"] == done.json["draft"] == dry.json["draft"]
+    assert call("POST", "templates/receipt/publish", {}).status_code == 200
+    data = {"id": "7", "lines": [{"text": "a"}, {"text": "b"}]}
+    shown = call("POST", "templates/receipt/preview", {"template_data": data}).json
+    assert (shown["subject"], shown["html"]) == ("Receipt 7", "<p>a b </p>")
+    assert call("POST", "templates/import", {"dialect": "postmark", "source": source}).status_code == 409
+
+
+def test_an_import_of_nothing_makes_a_template(call: Call) -> None:
+    assert errors(call("POST", "templates/import", {"dialect": "resend", "source": {}}))["source"][0] == "required"
+    partial = {"dialect": "mailgun", "source": {"html": "{{> foot}}"}, "dry_run": True}
+    report = call("POST", "templates/import", partial).json["report"]
+    assert {each["code"] for each in report} == {"missing", "unpublishable"}
+    hostile = {"dialect": "mailgun", "source": {"html": "{{!--" * 50_000}}
+    assert errors(call("POST", "templates/import", hostile))["source"][0] == "template_error"

@@ -9,6 +9,7 @@ from api.v1.schemas.api_keys import SenderText
 from api.v1.schemas.faults import suggestion
 from api.v1.schemas.fields import Choice, Coded, In, Mailbox, Mapped, Note, Text, Whole, YesNo, each_of, wrong
 from api.v1.schemas.out import told
+from common.domain.dialects.imports import DIALECTS
 from common.domain.template_building import KINDS
 from common.domain.template_variables import NAME, TYPES
 from common.domain.tiers import TIERS
@@ -220,3 +221,22 @@ TestSendIn = In.from_dict(
     name="TestSendIn",
 )
 TEST_SEND_IN = TestSendIn()
+
+
+class ImportIn(In):
+    """A template of another service."""
+
+    dialect = Choice(DIALECTS, required=True, metadata=told("Which service wrote it.", "postmark"))
+    source = Mapped(
+        required=True,
+        metadata=told(
+            "The template as that service's API answers it, or subject, html and text.",
+            {"Name": "Receipt", "Subject": "Receipt {{id}}", "HtmlBody": "<p>{{#each lines}}{{text}}{{/each}}</p>"},
+        ),
+    )
+    slug = _slug("Its slug; otherwise made of the alias or the name in the source.", required=False)
+    name = _label()
+    dry_run = YesNo(metadata=told("Only tell what it would become.", True))
+
+
+IMPORT_IN = ImportIn()

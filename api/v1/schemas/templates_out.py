@@ -123,3 +123,23 @@ class PreviewOut(out.Out):
     text = out.text("The text part.", "847291", null=True)
     template_data = out.mapped("What it was filled with.", {"code": "847291"})
     warnings = out.listed(TemplateWarningOut, "What is allowed and seldom meant.")
+
+
+class RemarkOut(out.Out):
+    """One place that an import changed or lost."""
+
+    code = out.text("lost, guessed, renamed, changed, missing or unpublishable.", "lost")
+    part = out.text("Where: subject, html, text or layout.", "html")
+    line = out.whole("The line of the source.", 12, null=True)
+    source = out.text("What stands there.", "{{formatDate ts}}", null=True)
+    message = out.text("What became of it.", "{{formatDate ts}} has no counterpart: it is taken out.")
+
+
+class ImportOut(out.Out):
+    """A template of another service in our dialect, and what was lost."""
+
+    template = out.nested(TemplateOut, "The template that was made; null for a dry run.", null=True)
+    slug = out.text("Its slug.", "receipt")
+    kind = out.text("template or layout.", "template")
+    draft = out.nested(DraftOut, "What became of it.")
+    report = out.listed(RemarkOut, "What was changed, guessed or lost, in the order of the source.")
