@@ -5,6 +5,7 @@ Never here: production accounts.
 
 import os
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 from uuid import UUID
 
@@ -93,15 +94,26 @@ def _keep_operator_source(connection: Connection, settings: Settings) -> None:
 
 
 def publish_starters(connection: Connection, account_id: UUID) -> list[str]:
-    """Publish the starter templates that the account does not have; its own edits stay. The slugs added."""
-    index = orjson.loads((_STARTERS / "index.json").read_bytes())
+    """Publish the starter templates that the account never had; its own edits stay. The slugs added."""
     present = {row.slug for row in rows(connection, "SELECT slug FROM templates WHERE account_id = %s", account_id)}
-    added = [slug for slug in index if slug not in present]
-    for slug in added:
-        parts = {part: (_STARTERS / f"{slug}.{part}").read_text(encoding="utf-8") for part in ("html", "text")}
-        made = template_drafts.create_for(connection, account_id, {"slug": slug, **index[slug], **parts})
+    added = {slug: fields for slug, fields in starters().items() if slug not in present}
+    for fields in added.values():
+        made = template_drafts.create_for(connection, account_id, fields)
         template_versions.publish_row(connection, account_id, template_drafts.row_for(connection, account_id, made))
-    return added
+    return list(added)
+
+
+def starters() -> dict[str, dict[str, Any]]:
+    """The starter templates as drafts, by slug: each one's own content in the frame that they share."""
+    frame = (_STARTERS / "frame.html").read_text(encoding="utf-8")
+    found = {}
+    for slug, about in orjson.loads((_STARTERS / "index.json").read_bytes()).items():
+        content, text = ((_STARTERS / f"{slug}.{part}").read_text(encoding="utf-8") for part in ("html", "text"))
+        html = frame.replace("[content]", content.strip()).replace("[title]", about["name"])
+        for name in ("accent", "preheader"):
+            html = html.replace(f"[{name}]", about.pop(name))
+        found[slug] = {"slug": slug, **about, "html": html, "text": text}
+    return found
 
 
 def _keep_keys(connection: Connection, settings: Settings) -> dict[str, str]:
