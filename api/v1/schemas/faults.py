@@ -9,17 +9,22 @@ from marshmallow import Schema
 
 from common.domain.errors import FieldError
 
+MOST = 100
+"""Errors of one answer. Each unknown field costs a search for the nearest, and a body may hold a million of them."""
+
 
 def flatten(schema: Schema, body: Mapping[str, Any], messages: Mapping[Any, Any]) -> list[FieldError]:
     """marshmallow's messages as errors in the order of the document."""
     order = {name: number for number, name in enumerate(body)}
     known = [field.data_key or name for name, field in schema.load_fields.items()]
-    errors = []
+    errors: list[FieldError] = []
     for name in sorted(messages, key=lambda each: order.get(each, len(order))):
         if name in body and name not in known:
             errors.append(FieldError(str(name)[:80], "unknown_field", suggestion(str(name), known)))
         else:
             errors += _leaves(str(name), messages[name])
+        if len(errors) >= MOST:
+            break
     return errors
 
 

@@ -1,12 +1,13 @@
 """The shapes of templates as they are sent in: drafted, published, previewed. Shown: templates_out.py."""
 
 from collections.abc import Callable
+from itertools import islice
 from typing import Any
 
 from marshmallow import ValidationError, fields
 
 from api.v1.schemas.api_keys import SenderText
-from api.v1.schemas.faults import suggestion
+from api.v1.schemas.faults import MOST, suggestion
 from api.v1.schemas.fields import Choice, Coded, In, Mailbox, Mapped, Note, Text, Whole, YesNo, each_of, wrong
 from api.v1.schemas.out import told
 from common.domain.dialects.imports import DIALECTS
@@ -57,9 +58,8 @@ def _one_of(schema: In, said: str) -> Callable[[Any], dict[str, Any]]:
     def read_one(value: Any) -> dict[str, Any]:
         if type(value) is not dict:
             raise wrong("invalid_type", said)
-        unknown = {
-            each: [Note("unknown_field", suggestion(each, list(schema.fields)))] for each in value.keys() - known
-        }
+        strange = islice((each for each in value if each not in known), MOST)
+        unknown = {each: [Note("unknown_field", suggestion(each, list(known)))] for each in strange}
         if unknown:
             raise ValidationError(unknown)
         found: dict[str, Any] = schema.load({name: each for name, each in value.items() if each is not None})
