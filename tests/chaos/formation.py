@@ -31,7 +31,7 @@ class House:
         os.chmod(self._folder.name, 0o755)
         self.home = Path(self._folder.name) / "home"
         given = {f"{_OWN}{name.upper()}": str(value) for name, value in (settings or {}).items()}
-        ports = {f"{_OWN}API_PORT": "0", f"{_OWN}MAILBOX_PORT": "0"}
+        ports = {f"{_OWN}{name}_PORT": "0" for name in ("API", "MAILBOX", "SMTP", "INBOUND")}
         inherited = {name: text for name, text in os.environ.items() if not name.startswith(_OWN)}
         self._environ = inherited | ports | given | {f"{_OWN}HOME": str(self.home)}
         self.facts: dict[str, Any] = {}

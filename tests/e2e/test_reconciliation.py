@@ -7,17 +7,17 @@ import pytest
 
 from tests.chaos import calibration
 from tests.chaos.run import GRACEFUL_FAULTS, Plan, perform
-from tests.chaos.verdict import AT_LEAST_ONCE, AT_MOST_ONCE
+from tests.chaos.verdict import AT_LEAST_ONCE
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(280)]
 
 SEED = int(os.environ.get("CHAOS_SEED", "20260419"))
 
 
-@pytest.mark.parametrize(("guarantee", "messages"), [(AT_LEAST_ONCE, 2000), (AT_MOST_ONCE, 600)])
-def test_a_storm_loses_doubles_or_leaves_untold(guarantee: str, messages: int, tmp_path: Path) -> None:
+def test_a_storm_loses_doubles_or_leaves_untold(tmp_path: Path) -> None:
+    """`make chaos` runs more of them, under both guarantees."""
     faults = ("flushall", "kill:postgres")
-    plan = Plan(messages=messages, kills=10, seed=SEED, guarantee=guarantee, faults=faults, drain=200.0)
+    plan = Plan(messages=2000, kills=10, seed=SEED, guarantee=AT_LEAST_ONCE, faults=faults, drain=200.0)
     result = perform(plan, tmp_path)
     assert result.verdict.clean, result.report()
     assert len(result.struck) == 12, result.report()
@@ -40,7 +40,7 @@ def test_a_rolling_restart_loses_doubles_or_cuts_a_single_mail(tmp_path: Path) -
     assert figures["duplicates explained"] == figures["attempts unknown"] == 0, result.report()
 
 
-@pytest.mark.parametrize("fault", ["commit_after_send", "cache_only_idempotency"])
-def test_a_broken_build_goes_unnoticed(fault: str) -> None:
-    caught, result = calibration.catch(fault, SEED)
+def test_a_broken_build_goes_unnoticed() -> None:
+    """One of the five that `make chaos CALIBRATE=1` tries."""
+    caught, result = calibration.catch("commit_after_send", SEED)
     assert caught, result.report()

@@ -192,7 +192,7 @@ def test_an_invariant_breaks_under_some_order_of_events(engines: object) -> None
     run_state_machine_as_test(  # type: ignore[no-untyped-call]
         MessageMachine,
         settings=settings(
-            max_examples=int(os.environ.get("SENDARIX_TEST_EXAMPLES", "200")),
+            max_examples=int(os.environ.get("SENDARIX_TEST_EXAMPLES", "60")),
             stateful_step_count=40,
             deadline=None,
             suppress_health_check=list(HealthCheck),
