@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import redis
 
 from common import config
 from common.db import session
@@ -50,3 +51,11 @@ def database(engines: Engines) -> Iterator[None]:
             )
         ]
         connection.exec_driver_sql(f"TRUNCATE {', '.join(names)} CASCADE")
+
+
+@pytest.fixture(autouse=True)
+def unused_quotas() -> None:
+    """No test is refused for what the ones before it have used up: many share the quickstart account."""
+    if "SENDARIX_REDIS_URL" in os.environ:
+        with redis.Redis.from_url(os.environ["SENDARIX_REDIS_URL"]) as client:
+            client.flushdb()

@@ -48,7 +48,7 @@ def conformance(app: Flask, token: str, *, cases: int) -> Result:
     with app.test_client() as client:
         raw = client.get("/openapi.json").get_json()
     operations = sum(len(item) for item in raw["paths"].values())
-    config = SchemathesisConfig.from_dict(_settings(token, max(cases * 8 // (operations * 10), 20)))
+    config = SchemathesisConfig.from_dict(_settings(token, max(cases * 8 // (operations * 10), 14)))
     schema = schemathesis.openapi.from_dict(_as_this_account_knows(raw), config=config)
     result = Result(config.seed)
     with _served(app) as address:

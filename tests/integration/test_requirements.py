@@ -68,7 +68,7 @@ def test_s3_two_lists_have_different_envelopes(api: Api) -> None:
     lists = [answer for path in rules if "data" in ((answer := api.call("GET", path)).get_json(silent=True) or {})]
     assert len(lists) >= 7
     for answer in lists:
-        if answer.request.path == "/v1/dead-letters/causes":  # counts, always all of them
+        if answer.request.path in ("/v1/dead-letters/causes", "/v1/source-profiles"):  # always all of them
             continue
         back = set() if answer.request.path == "/v1/events" else {"prev_cursor"}  # a stream leads on only
         assert {"data", "has_more", "next_cursor"} | back <= set(answer.get_json()), answer.request.path
@@ -96,11 +96,12 @@ def test_s5_a_key_does_more_than_it_was_made_for(api: Api) -> None:
         assert api.call(method, path, {}, made.token).get_json()["code"] == "insufficient_scope"
     with session.transaction() as connection:
         direct = session.rows(connection, "SELECT id FROM sources WHERE account_id IS NULL AND kind = 'direct'")[0].id
+        usual = session.rows(connection, "SELECT default_source_id FROM accounts")[0].default_source_id
         connection.exec_driver_sql("UPDATE accounts SET default_source_id = %s", (direct,))
     message_id = api.send(api.test, recipient="s5-test@example.net")["message_id"]
     work_off()
     with session.transaction() as connection:
-        quickstart.prepare(connection, api.client.application.extensions["settings"])
+        connection.exec_driver_sql("UPDATE accounts SET default_source_id = %s", (usual,))
     assert api.read(message_id, key=api.test)["source"] == "mailbox"
     assert len(api.caught("s5-test@example.net")) == 1
 

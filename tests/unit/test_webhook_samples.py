@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -41,19 +42,19 @@ def headers(*secrets: str, late: int = 0) -> dict[str, str]:
     }
 
 
-CASES: dict[str, tuple[str, dict[str, str], bytes, bool]] = {
-    "ours": (SECRET, headers(SECRET), BODY, True),
-    "in an overlap": (SECRET, headers(OTHER, SECRET), BODY, True),
-    "a changed body": (SECRET, headers(SECRET), BODY.replace(b"delivered", b"bounced"), False),
-    "another secret": (SECRET, headers(OTHER), BODY, False),
-    "too old": (SECRET, headers(SECRET, late=400), BODY, False),
-    "another id": (SECRET, headers(SECRET) | {"webhook-id": "evt_x"}, BODY, False),
+CASES: dict[str, Callable[[], tuple[str, dict[str, str], bytes, bool]]] = {  # signed when the test runs
+    "ours": lambda: (SECRET, headers(SECRET), BODY, True),
+    "in an overlap": lambda: (SECRET, headers(OTHER, SECRET), BODY, True),
+    "a changed body": lambda: (SECRET, headers(SECRET), BODY.replace(b"delivered", b"bounced"), False),
+    "another secret": lambda: (SECRET, headers(OTHER), BODY, False),
+    "too old": lambda: (SECRET, headers(SECRET, late=400), BODY, False),
+    "another id": lambda: (SECRET, headers(SECRET) | {"webhook-id": "evt_x"}, BODY, False),
 }
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_the_python_sample_is_wrong(name: str) -> None:
-    secret, given, body, valid = CASES[name]
+    secret, given, body, valid = CASES[name]()
     scope: dict[str, Any] = {}
     exec(sample("python"), scope)  # noqa: S102 -- our own page
     if valid:
@@ -67,7 +68,7 @@ def test_the_python_sample_is_wrong(name: str) -> None:
 def test_the_node_sample_is_wrong(name: str, tmp_path: Path) -> None:
     if shutil.which("node") is None:
         pytest.skip("needs node")
-    secret, given, body, valid = CASES[name]
+    secret, given, body, valid = CASES[name]()
     (tmp_path / "sample.mjs").write_text(_NODE % sample("javascript"))
     told = json.dumps({"secret": secret, "headers": given, "body": body.decode()})
     ran = subprocess.run(

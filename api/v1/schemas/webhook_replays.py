@@ -21,7 +21,7 @@ class ReplayIn(In):
         "anyOf": [
             {
                 "required": ["event_ids"],
-                "properties": {"event_ids": {"type": "array"}} | {name: {"type": "null"} for name in _RANGE},
+                "properties": {"event_ids": {"not": {"type": "null"}}} | {name: {"type": "null"} for name in _RANGE},
             },
             {
                 "properties": {"event_ids": {"type": "null"}},
