@@ -23,7 +23,7 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 from common import clock
 
 FULL_FROM = 10_000
-_share = 0.25
+_share = 0.2
 _chosen = random.Random()
 SOON, LATER = "sendarix-soon", "sendarix-later"
 
@@ -42,7 +42,7 @@ class Result:
 def conformance(app: Flask, token: str, *, cases: int) -> Result:
     """Send at least so many generated requests with this key; the seed is new each time and told with a failure."""
     global _share
-    _share = 1.0 if cases >= FULL_FROM else 0.25
+    _share = 1.0 if cases >= FULL_FROM else 0.2
     schemathesis.openapi.format(SOON, _ahead(1, 10))
     schemathesis.openapi.format(LATER, _ahead(15, 25))
     with app.test_client() as client:
@@ -64,7 +64,7 @@ def conformance(app: Flask, token: str, *, cases: int) -> Result:
 
 @schemathesis.hook
 def filter_case(context: Any, case: schemathesis.Case) -> bool:
-    """In a short run every fourth case of the coverage phase, others each time; `make fuzz` sends all."""
+    """In a short run every fifth case of the coverage phase, others each time; `make fuzz` sends all."""
     covers = case.meta is not None and case.meta.phase.name is TestPhase.COVERAGE
     return not covers or _chosen.random() < _share
 

