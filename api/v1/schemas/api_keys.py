@@ -73,7 +73,7 @@ _RESTRICTIONS: dict[str, Callable[[], Coded]] = {
         Text(63, pattern=STREAM), 100, metadata=told("Only in these streams; a single one is the default.", ["billing"])
     ),
     "tags": lambda: Listed(
-        Text(100, line=True, pattern=r"[^,\s\x00-\x1f\x7f][^,\x00-\x1f\x7f]*"),
+        Text(100, line=True, pattern=r"[^, \x00-\x1f\x7f][^,\x00-\x1f\x7f]*"),
         100,
         metadata=told("Only with these tags.", ["invoice"]),
     ),

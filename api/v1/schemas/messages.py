@@ -163,7 +163,7 @@ class Tags(Coded):
         return {"type": "array", "maxItems": 10, "items": _TAG.describe()}
 
 
-_TAG = Text(100, line=True, pattern=r"[^,\s\x00-\x1f\x7f][^,\x00-\x1f\x7f]*")
+_TAG = Text(100, line=True, pattern=r"[^, \x00-\x1f\x7f][^,\x00-\x1f\x7f]*")
 _STRING, _NULL = {"type": "string"}, {"type": "null"}
 
 

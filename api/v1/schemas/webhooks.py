@@ -31,7 +31,7 @@ _URL = rf"https?://(?:{_LABEL}(?:\.{_LABEL}){{0,10}}\.?|\[[0-9A-Fa-f:.]{{2,45}}\
 # Without .internal, .local, .localhost and .onion.
 _TLD = r"[A-Za-z]{2,3}|[A-HJKMNP-Za-hjkmnp-z][A-Za-z]{3,30}"
 _PUBLIC_URL = rf"https://(?:{_LABEL}\.){{1,4}}(?:{_TLD})(?::(?:443|8443|[3-5][0-9]{{4}}))?(?:{_REST})?"
-_TAG = r"[^,\s\x00-\x1f\x7f][^,\x00-\x1f\x7f]*"
+_TAG = r"[^, \x00-\x1f\x7f][^,\x00-\x1f\x7f]*"
 ALL = "*"
 TYPES = (*EVENT_TYPES, *WILDCARDS, ALL)
 
