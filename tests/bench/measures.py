@@ -82,7 +82,7 @@ class Measures:
         reason = postfix.why_not()
         if not reason:
             try:
-                self._postfix = postfix.rate(self._stand, self._stand.folder, self._size.end_to_end, 60)
+                self._postfix = postfix.rate(self._stand, self._size.end_to_end, 60)
             except (RuntimeError, TimedOut, OSError, LookupError, subprocess.SubprocessError) as error:
                 reason = f"Postfix is installed, but a private instance of it did not work: {error}"
         if reason:

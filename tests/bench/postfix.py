@@ -6,6 +6,7 @@ Its durable defaults are kept; only addresses and folders are set. Needs root, a
 import os
 import shutil
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -47,12 +48,12 @@ def why_not() -> str:
     return "" if os.geteuid() == 0 else "Postfix needs root: the figures beside it were not taken"
 
 
-def rate(stand: Stand, folder: Path, count: int, seconds: float) -> float:
+def rate(stand: Stand, count: int, seconds: float) -> float:
     """Mails per second, smtp-source's first connection to the last mail in the sink.
 
     Raises RuntimeError, TimedOut or subprocess.CalledProcessError when the private instance does not work.
     """
-    with instance(folder, stand.sink.port) as port:
+    with instance(stand.sink.port) as port:
         before, began = stand.sink.count(), time.time_ns()
         source = ["smtp-source", "-s", "16", "-m", str(count), "-l", "400"]
         _run([*source, "-f", "hello@example.com", "-t", "postfix@example.net", f"127.0.0.1:{port}"])
@@ -63,45 +64,45 @@ def rate(stand: Stand, folder: Path, count: int, seconds: float) -> float:
 
 
 @contextmanager
-def instance(folder: Path, sink_port: int, **more: object) -> Iterator[int]:
+def instance(sink_port: int, **more: object) -> Iterator[int]:
     """A private Postfix that hands everything to a sink on loopback, with `more` settings; answers its port."""
     port = settle_ports({"postfix": ("127.0.0.1", 0)})["postfix"]
-    base = folder / "postfix"
-    config, spool, data = base / "etc", base / "spool", base / "data"
-    for each in (config, spool, data):
-        each.mkdir(parents=True)
-    for each in (folder, base):
-        each.chmod(0o755)
-    shutil.chown(data, "postfix")
-    settings = {
-        "compatibility_level": "3.6",
-        "queue_directory": spool,
-        "data_directory": data,
-        "maillog_file": base / "postfix.log",
-        "maillog_file_prefixes": folder,
-        "multi_instance_name": "postfix-bench",
-        "multi_instance_enable": "yes",
-        "inet_interfaces": "127.0.0.1",
-        "inet_protocols": "ipv4",
-        "myhostname": "bench.example.com",
-        "mydestination": "",
-        "mynetworks": "127.0.0.0/8",
-        "smtpd_relay_restrictions": "permit_mynetworks, reject",
-        "relayhost": f"[127.0.0.1]:{sink_port}",
-        "smtp_dns_support_level": "disabled",
-        "alias_maps": "",
-        "alias_database": "",
-        **more,
-    }
-    (config / "main.cf").write_text("".join(f"{name} = {value}\n" for name, value in settings.items()))
-    (config / "master.cf").write_text(_MASTER.format(port=port))
-    try:
-        with suppress(RuntimeError):  # on a busy machine it gives up waiting for a master that comes up all the same
-            _run(["postfix", "-c", str(config), "start"])
-        wait_until(lambda: accepts("127.0.0.1", port), 20, "the private Postfix")
-        yield port
-    finally:
-        _run(["postfix", "-c", str(config), "stop"])
+    with tempfile.TemporaryDirectory(prefix="sdx-postfix-") as folder:  # others may enter it, unlike a test's own
+        base = Path(folder)
+        base.chmod(0o755)
+        config, spool, data = base / "etc", base / "spool", base / "data"
+        for each in (config, spool, data):
+            each.mkdir(parents=True)
+        shutil.chown(data, "postfix")
+        settings = {
+            "compatibility_level": "3.6",
+            "queue_directory": spool,
+            "data_directory": data,
+            "maillog_file": base / "postfix.log",
+            "maillog_file_prefixes": base,
+            "multi_instance_name": "postfix-bench",
+            "multi_instance_enable": "yes",
+            "inet_interfaces": "127.0.0.1",
+            "inet_protocols": "ipv4",
+            "myhostname": "bench.example.com",
+            "mydestination": "",
+            "mynetworks": "127.0.0.0/8",
+            "smtpd_relay_restrictions": "permit_mynetworks, reject",
+            "relayhost": f"[127.0.0.1]:{sink_port}",
+            "smtp_dns_support_level": "disabled",
+            "alias_maps": "",
+            "alias_database": "",
+            **more,
+        }
+        (config / "main.cf").write_text("".join(f"{name} = {value}\n" for name, value in settings.items()))
+        (config / "master.cf").write_text(_MASTER.format(port=port))
+        try:
+            with suppress(RuntimeError):  # a busy machine's master comes up after all
+                _run(["postfix", "-c", str(config), "start"])
+            wait_until(lambda: accepts("127.0.0.1", port), 20, "the private Postfix")
+            yield port
+        finally:
+            _run(["postfix", "-c", str(config), "stop"])
 
 
 def _path() -> str:

@@ -51,8 +51,6 @@ STRICT = {
 def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, "queue.SimpleQueue[bytes]"]]:
     """The port of a Postfix that forgives nothing, and what it passes on."""
     tmp_path = tmp_path_factory.mktemp("postfix")
-    for each in (tmp_path, *tmp_path.parents[:2]):
-        each.chmod(0o755)
     certificate = tmp_path / "certificate.pem"
     certificate.write_bytes(localhost().pem)
     shutil.chown(certificate, "root")
@@ -66,7 +64,7 @@ def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, "que
     controller = Controller(Keeper(), hostname="127.0.0.1", port=settle_ports({"keeper": ("127.0.0.1", 0)})["keeper"])
     controller.start()
     try:
-        with postfix.instance(tmp_path, controller.port, smtpd_tls_chain_files=certificate, **STRICT) as port:
+        with postfix.instance(controller.port, smtpd_tls_chain_files=certificate, **STRICT) as port:
             yield port, arrived
     finally:
         controller.stop()
