@@ -13,8 +13,9 @@ from werkzeug.exceptions import MethodNotAllowed
 from api import errors, pages, ratelimit, unsubscribe_page, v1
 from api.answers import standard_headers
 from api.auth import authenticate, caller_ip
+from api.dashboard import BLUEPRINTS as DASHBOARD
 from api.docs import routes as docs
-from api.handover import tried
+from api.handover import inner, tried
 from api.lane import Lane
 from api.openapi import document
 from api.uploads import UPLOADS
@@ -56,6 +57,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.register_blueprint(document.blueprint)
     app.register_blueprint(docs.blueprint)
     app.register_blueprint(pages.home)
+    for blueprint in DASHBOARD:
+        app.register_blueprint(blueprint)
     app.register_blueprint(unsubscribe_page.blueprint)
     if settings.mailbox_page:
         app.register_blueprint(pages.mailbox)
@@ -88,5 +91,6 @@ def _begin() -> None:
 def _finish(response: Response) -> Response:
     own = g.get("request_id") or encode("req", new_id())
     response.headers.extend(standard_headers(own, request.headers.get("X-Request-Id")))
-    ratelimit.add_headers(response, caller_ip())
+    if inner() is None:
+        ratelimit.add_headers(response, caller_ip())
     return response

@@ -10,7 +10,7 @@ from typing import Any, TypeVar, cast
 from flask import g, request
 
 from api import ratelimit
-from api.handover import tried
+from api.handover import inner, tried
 from common.domain.errors import Unauthenticated
 from common.domain.principals import SCOPES, Principal
 from common.domain.restrictions import check_caller
@@ -36,7 +36,8 @@ def scope(name: str, *, idempotent: bool | None = None, policy: str = "read") ->
         @wraps(view)
         def guarded(*arguments: Any, **named: Any) -> Any:
             principal = authenticate()
-            ratelimit.charge(principal, policy)
+            if inner() is None:
+                ratelimit.charge(principal, policy)
             permit(principal, name, caller_ip())
             before = tried()
             if before is not None and before.error is not None:
@@ -58,6 +59,10 @@ def public(view: View) -> View:
 
 def authenticate() -> Principal:
     """The principal of this request, also kept on `g`. Raises Unauthenticated, or RateLimited after many."""
+    signed_in = inner()
+    if signed_in is not None:
+        g.principal = signed_in
+        return signed_in
     try:
         principal = prove(request.headers.get("Authorization"), caller_ip())
     except Unauthenticated:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import orjson
 from sqlalchemy.exc import SQLAlchemyError
 
-from api import accounts_cli, inbound_cli
+from api import accounts_cli, inbound_cli, users_cli
 from common import clock, telemetry
 from common.config import SettingError, Settings, current_settings
 from common.db import session
@@ -48,6 +48,7 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("migrate", help="bring the schema to the newest migration").set_defaults(run=_migrate)
     start = commands.add_parser("quickstart", help="make or refresh the quickstart account and print its keys")
     start.add_argument("--json", action="store_true", help="print one JSON object")
+    start.add_argument("--sign-in", action="store_true", help="also a link that signs the first user in once")
     start.set_defaults(run=_quickstart)
     key = commands.add_parser("key", help="make and revoke API keys").add_subparsers(required=True, metavar="action")
     create = key.add_parser("create", help="make a key; it is printed once")
@@ -64,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     again.add_argument("messages", nargs="+", metavar="msg_…")
     again.set_defaults(run=_requeue)
     accounts_cli.add_commands(commands)
+    users_cli.add_commands(commands)
     inbound_cli.add_commands(commands)
     return parser
 
@@ -75,6 +77,8 @@ def _migrate(_options: argparse.Namespace, _settings: Settings) -> None:
 def _quickstart(options: argparse.Namespace, settings: Settings) -> None:
     with session.transaction() as connection:
         tokens = quickstart.prepare(connection, settings)
+        if options.sign_in:
+            tokens["sign_in_path"] = users_cli.LINK + users_cli.sign_in_token(connection, users_cli.FIRST, first=True)
     if options.json:
         print(orjson.dumps(tokens).decode())
     else:

@@ -1,9 +1,13 @@
-"""What the short way (lane.py) found out before it left a request to the application. Never here: deciding."""
+"""What is known of a request before the application sees it: by the short way (lane.py), or by a page that asks.
+
+Never here: deciding.
+"""
 
 from dataclasses import dataclass
 
 from flask import request
 
+from common.domain.principals import Principal
 from common.limits import Verdict
 
 TRIED = "sendarix.tried"
@@ -21,4 +25,14 @@ class Tried:
 def tried() -> Tried | None:
     """Of the current request; None when it was not counted before."""
     found: Tried | None = request.environ.get(TRIED)
+    return found
+
+
+INSIDE = "sendarix.inside"
+"""Where a request that the dashboard makes inside this process holds its Principal. No header can reach it."""
+
+
+def inner() -> Principal | None:
+    """Who a page asks for; None for every request that came from outside."""
+    found: Principal | None = request.environ.get(INSIDE)
     return found

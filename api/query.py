@@ -22,6 +22,7 @@ IDS = {
     "automation_id": ("aut", "automation"),
     "key_id": ("key", "API key"),
     "account_id": ("acc", "account"),
+    "user_id": ("usr", "user"),
     "job_id": ("job", "job"),
     "message_id": ("msg", "message"),
     "webhook_id": ("whk", "webhook"),

@@ -15,6 +15,7 @@ _EXAMPLE = {
 _ROWS = (
     ("API", "api_url"),
     ("Dashboard", "dashboard_url"),
+    ("Sign in", "sign_in_url"),
     ("Mailbox", "mailbox_url"),
     ("Live key", "live_key"),
     ("Test key", "test_key"),

@@ -77,13 +77,14 @@ class LocalRun:
             return
         self._command(environ, "migrate")
         self._step("database is up to date")
-        keys = json.loads(self._command(environ, "quickstart", "--json"))
+        keys = json.loads(self._command(environ, "quickstart", "--json", "--sign-in"))
         self._step("quickstart account is there")
         if self._stop.is_set():
             return
         self._formation = Formation(ROOT / "Procfile", self._home, environ, engines=self._engines, say=self._say)
         self._formation.start()
         facts = self._facts(environ) | keys
+        facts["sign_in_url"] = facts["api_url"] + facts.pop("sign_in_path")
         self._lock.tell(url=facts["api_url"], **self._urls(environ))
         if self._wait_ready(environ, str(facts["api_url"])):
             self._step("everything is ready")
@@ -133,7 +134,7 @@ class LocalRun:
         url = f"http://{host}:{environ['SENDARIX_API_PORT']}"
         return {
             "api_url": url,
-            "dashboard_url": f"{url}/",
+            "dashboard_url": f"{url}/dashboard",
             "smtp_host": reachable_host(self._settings.smtp_host),
             "smtp_port": int(environ.get("SENDARIX_SMTP_PORT", self._settings.smtp_port)),
             "mailbox_url": f"{url}/mailbox",

@@ -20,6 +20,7 @@ SCOPES = (
     "sources:write",
     "analytics:read",
     "keys:manage",
+    "users:manage",
     "admin",
 )
 

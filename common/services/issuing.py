@@ -31,7 +31,7 @@ _CHANGEABLE = (
 _SELECT = """
 SELECT * FROM (SELECT k.*, CASE WHEN revoked_at IS NOT NULL THEN 'revoked' WHEN expires_at <= now() THEN 'expired'
                            ELSE 'active' END AS state FROM api_keys k) k
- WHERE account_id = %s AND environment = %s
+ WHERE account_id = %s AND environment = %s AND user_id IS NULL
 """
 _INSERT = """
 INSERT INTO api_keys (id, account_id, kid, secret_hash, created_by, environment, name, scopes, sender_domains,

@@ -25,7 +25,7 @@ from common.services import accounts, composing, delivery, domains, issuing, key
 MARK = "only-for-anna"
 """In everything that the first account makes: whoever else reads it, has seen too much."""
 
-ACCOUNT_WIDE = {"domains", "sources", "templates"}
+ACCOUNT_WIDE = {"domains", "sources", "templates", "users"}
 """Blueprints whose things belong to both environments of an account."""
 
 INSTALLATION_WIDE = {"pacing", "reply_rules", "unknown_replies"}
@@ -113,6 +113,7 @@ def _furnish(house: House, account_id: str) -> None:
     key = house.make("/v1/api-keys", {"scopes": ["messages:read"], "name": MARK})
     template = house.make("/v1/templates", {"slug": MARK, "name": MARK, "subject": MARK, "text": MARK})
     house.ask("POST", f"/v1/templates/{MARK}/publish", house.anna, {})
+    user = house.make("/v1/users", {"email": f"{MARK}@example.com", "role": "support"})
     domain = house.make("/v1/domains", {"name": f"{MARK}.example"})
     source = house.make("/v1/sources", {"name": MARK, "kind": "relay", "host": "smtp.example.org", "tls": "required"})
     tried = house.make(f"/v1/sources/{source['id']}/tests", {})
@@ -129,6 +130,7 @@ def _furnish(house: House, account_id: str) -> None:
         "source_id": [source["id"]],
         "test_id": [tried["id"]],
         "domain_id": [domain["id"]],
+        "user_id": [user["id"]],
         "account_id": [account_id],
         "job_id": [job["id"], replay["id"]],
         "template": [MARK, *([template["id"]] if "id" in template else [])],

@@ -20,6 +20,7 @@ from common.db.models.source_test import SourceTest
 from common.db.models.suppression import Suppression
 from common.db.models.template import Template, TemplateVersion
 from common.db.models.tls_result import TlsResult
+from common.db.models.user import Session, User
 from common.db.models.webhook import (
     Webhook,
     WebhookAttempt,
@@ -49,6 +50,7 @@ __all__ = [
     "Policy",
     "ReplyRule",
     "Sender",
+    "Session",
     "Source",
     "SourceTest",
     "Suppression",
@@ -56,6 +58,7 @@ __all__ = [
     "TemplateVersion",
     "TlsResult",
     "UnknownReply",
+    "User",
     "Webhook",
     "WebhookAttempt",
     "WebhookDelivery",

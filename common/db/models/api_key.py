@@ -35,3 +35,4 @@ class ApiKey(Base):
     previous_hash: Mapped[bytes | None]
     previous_until: Mapped[datetime | None]
     created_by: Mapped[UUID | None]
+    user_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"))

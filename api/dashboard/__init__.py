@@ -1,0 +1,9 @@
+"""The dashboard at /dashboard: pages for people over the public API, rendered here, readable without JavaScript.
+
+A page reads by calling the API inside this process as the person who is signed in (`calls.py`), and a form does
+what one request of the API does (`actions.py`): nothing is here that a key cannot do. Never here: SQL, rules.
+"""
+
+from api.dashboard import home, sign_in
+
+BLUEPRINTS = (sign_in.blueprint, home.blueprint)

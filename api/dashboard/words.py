@@ -1,0 +1,15 @@
+"""The words of the dashboard: English stands in the templates, every other language in a table by it.
+
+tests/unit/api/test_dashboard_words.py holds every table to the templates. Never here: who reads which language.
+"""
+
+from api.dashboard.words_ja import JAPANESE
+
+LANGUAGES = {"en": "English", "ja": "日本語"}
+TABLES: dict[str, dict[str, str]] = {"ja": JAPANESE}
+
+
+def speak(language: str, text: str, **given: object) -> str:
+    """`text` in a language; English where its table lacks it. `{name}` is filled from `given`."""
+    found = TABLES.get(language, {}).get(text, text)
+    return found.format(**given) if given else found

@@ -1,0 +1,3 @@
+"""The dashboard in Japanese, by the English text of the templates."""
+
+JAPANESE: dict[str, str] = {}
