@@ -13,6 +13,7 @@ from api.v1 import (
     mailbox,
     messages,
     pacing,
+    policy,
     reply_rules,
     returned_mails,
     sources,
@@ -52,5 +53,6 @@ BLUEPRINTS = (
     jobs.blueprint,
     mailbox.blueprint,
     pacing.blueprint,
+    policy.blueprint,
     health.blueprint,
 )

@@ -36,6 +36,11 @@ EVENT_TYPES: dict[str, EventType] = {
             {"source": "mailbox", "path": "mailbox/sink", "reason": "default source of the account"},
         ),
         EventType(
+            "message.held",
+            "A rule of the policy holds it until another policy is published. No change of status.",
+            {"reason": "rule pause-promo: complaints", "rule": "pause-promo", "policy_version": 4},
+        ),
+        EventType(
             "message.deferred",
             "A temporary failure; another attempt is planned.",
             {"attempt": 1, "next_attempt_at": "2026-04-19T14:30:30.000Z", "smtp": {"code": 451}},
@@ -85,6 +90,19 @@ EVENT_TYPES: dict[str, EventType] = {
             "template.published",
             "A version of a template is in use from now on.",
             {"template": "otp-code", "version": 3},
+        ),
+        EventType(
+            "policy.published",
+            "A policy is in force from now on: published, rolled back to, or proven as a canary.",
+            {
+                "version": 4,
+                "previous": 3,
+                "restores": None,
+                "reason": "Newsletters by their own source.",
+                "author": "key deploy",
+                "for": "account",
+                "canary": None,
+            },
         ),
         EventType(
             "webhook.disabled",

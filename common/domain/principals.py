@@ -18,6 +18,8 @@ SCOPES = (
     "domains:write",
     "sources:read",
     "sources:write",
+    "policy:read",
+    "policy:write",
     "analytics:read",
     "keys:manage",
     "users:manage",

@@ -3,6 +3,7 @@
 Never here: clocks, or what a reply says (retry_hints.py reads it).
 """
 
+from functools import lru_cache
 from math import sqrt
 
 STANDARD = (30.0, 300.0, 1800.0, 7200.0, 18000.0)
@@ -26,9 +27,21 @@ _RESERVE = 0.9
 """This share of the life left goes into waits; the rest is for the attempts themselves."""
 
 
+CUSTOM = "custom:"
+"""How the name of a schedule begins that is no preset: `custom:30,300`."""
+
+
+@lru_cache(maxsize=1024)
+def steps_of(preset: str) -> tuple[float, ...]:
+    """The waits of a preset, or of a schedule of its own."""
+    if preset.startswith(CUSTOM):
+        return tuple(float(each) for each in preset[len(CUSTOM) :].split(","))
+    return PRESETS[preset]
+
+
 def attempts_of(preset: str = "standard") -> int:
     """How many attempts a preset makes in all."""
-    return len(PRESETS[preset]) + 1
+    return len(steps_of(preset)) + 1
 
 
 def delay_after(
@@ -45,7 +58,7 @@ def delay_after(
     and never grows beyond the preset. `hint` is what the server asked for: it replaces the step, unless
     the message would not live to see it.
     """
-    steps = PRESETS[preset]
+    steps = steps_of(preset)
     if attempt > len(steps):
         return None
     step = steps[attempt - 1]

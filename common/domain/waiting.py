@@ -17,12 +17,13 @@ def waiting(row: Any) -> Wait | None:
     """{"for", "detail", "since", "until"} of a live message; None once it has ended.
 
     `row` has status, held, hold_reason, lease_until, next_attempt_at, paced and its note and time, event_at and
-    event_data.
+    event_data, decision, updated_at.
     """
     if row.status not in LIVE:
         return None
     if row.held:
-        return _wait("hold", f"An operator holds it: {row.hold_reason or 'no reason given'}.", row.event_at, None)
+        who = "It is held" if (row.hold_reason or "").startswith("policy: ") else "An operator holds it"
+        return _wait("hold", f"{who}: {row.hold_reason or 'no reason given'}.", row.event_at, None)
     if row.lease_until is not None:
         return _wait("delivery", "It is being sent now.", row.event_at, row.lease_until)
     if row.paced is not None:
@@ -31,6 +32,9 @@ def waiting(row: Any) -> Wait | None:
         return _wait("time", "Its scheduled time.", row.event_at, row.next_attempt_at)
     if row.status == "deferred":
         return _wait("retry", _reason(row.event_data or {}), row.event_at, row.next_attempt_at)
+    if row.status == "queued" and (row.decision or {}).get("act") == "wait":
+        detail = f"No member of the pool {row.decision['pool']} can carry it now: {row.decision['reason']}."
+        return _wait("routing", detail, row.updated_at, row.next_attempt_at)
     stage = "routing" if row.status == "queued" else "delivery"
     return _wait(stage, f"A worker of {stage}.", row.event_at, row.next_attempt_at)
 

@@ -99,3 +99,8 @@ def page_of(shape: type[Schema]) -> type[Schema]:
         },
         name=shape.__name__.removesuffix("Out") + "Page",
     )
+
+
+def anything(sentence: str, example: Any = None) -> fields.Raw:
+    """Any JSON value, null too."""
+    return fields.Raw(**_facts(sentence, example, True, True, {}))

@@ -13,7 +13,7 @@ from common.db.models.inbound_mail import InboundMail
 from common.db.models.job import Job, JobPart
 from common.db.models.mailbox_message import MailboxMessage
 from common.db.models.message import Message, MessageContent
-from common.db.models.policy import Policy
+from common.db.models.policy import PathHealth, Policy, PolicyCanary, PolicyDraft, RecipientPlace, WarmupDay
 from common.db.models.reply_rule import ReplyRule, UnknownReply
 from common.db.models.source import Source
 from common.db.models.source_test import SourceTest
@@ -47,7 +47,11 @@ __all__ = [
     "Message",
     "MessageContent",
     "PacingAutomation",
+    "PathHealth",
     "Policy",
+    "PolicyCanary",
+    "PolicyDraft",
+    "RecipientPlace",
     "ReplyRule",
     "Sender",
     "Session",
@@ -59,6 +63,7 @@ __all__ = [
     "TlsResult",
     "UnknownReply",
     "User",
+    "WarmupDay",
     "Webhook",
     "WebhookAttempt",
     "WebhookDelivery",

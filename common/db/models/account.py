@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import SmallInteger, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from common.db.models.base import Base
@@ -21,3 +21,5 @@ class Account(Base):
     retry_preset: Mapped[str | None]
     policy_version: Mapped[int] = mapped_column(server_default=text("1"))
     paused_at: Mapped[datetime | None]
+    canary_version: Mapped[int | None]
+    canary_percent: Mapped[int | None] = mapped_column(SmallInteger)

@@ -54,6 +54,10 @@ class Message(Base):
     paced_at: Mapped[datetime | None]
     stream: Mapped[str | None]
     topic: Mapped[str | None]
+    rule: Mapped[str | None]
+    pool: Mapped[str | None]
+    tls: Mapped[str | None]
+    decision: Mapped[Any | None] = mapped_column(JSONB)
 
 
 class MessageContent(Base):

@@ -1,0 +1,151 @@
+"""The shape of a policy document, and of what is asked about policies. Whether names in it exist is for
+domain/policy_checks.py.
+"""
+
+from typing import Any
+
+from api.v1.schemas.fields import Choice, In, Text, Whole
+from api.v1.schemas.out import told
+from api.v1.schemas.shaped import Either, Named, Number, Several, Shaped
+from common.domain.policy import ACTS, GUARANTEES, ROLES
+from common.domain.providers import PROVIDERS
+from common.domain.retry import PRESETS
+from common.domain.suppressions import STREAM
+from common.domain.tiers import TIERS
+
+NAME = r"[a-z0-9][a-z0-9_-]{0,62}"
+_HOST = r"(?:\*\.)?[a-z0-9](?:[a-z0-9.-]{0,250}[a-z0-9])?"
+_SUFFIX = r"[a-z0-9.][a-z0-9.-]{0,251}[a-z0-9]"
+_WEEK, _MONTH = 7 * 86_400, 30 * 86_400
+PROVIDER_NAMES = tuple(each.name for each in PROVIDERS)
+
+
+def _any(inner: Any, sentence: str, example: list[str] | None = None) -> Several:
+    return Several(inner, 100, least=1, metadata=told(sentence, example))
+
+
+WHEN = Shaped(
+    {
+        "tag": _any(Text(100, least=1, line=True), "One of these tags is among the message's.", ["otp"]),
+        "template": _any(Text(64, pattern=r"[a-z0-9][a-z0-9_-]*"), "Its template is one of these.", ["otp-code"]),
+        "stream": _any(Text(63, pattern=STREAM), "Its stream is one of these.", ["newsletter"]),
+        "tier": _any(Choice(TIERS), "Its tier is one of these.", ["critical"]),
+        "sender_domain": _any(Text(254, pattern=_HOST), "The domain of `from`; `*.` stands for any below."),
+        "recipient_domain": _any(
+            Text(254, pattern=_HOST), "The domain of the recipient; `*.` stands for any below.", ["gmail.com"]
+        ),
+        "provider": _any(Choice(PROVIDER_NAMES), "Whose servers take the recipient's mail, where known.", ["google"]),
+        "mx_suffix": _any(
+            Text(253, pattern=_SUFFIX), "All mail hosts of the recipient end in one of these, where known."
+        ),
+        "size": Shaped(
+            {
+                "at_least": Whole(0, 1 << 30, metadata=told("Bytes.", 100_000)),
+                "at_most": Whole(0, 1 << 30, metadata=told("Bytes.", 5_000_000)),
+            },
+            metadata=told("Texts and decoded files together, in bytes."),
+        ),
+        "percentage": Whole(1, 100, metadata=told("This share of messages, by a hash of the id: always the same.", 10)),
+    },
+    metadata=told("Every term must hold; an empty one is for all messages."),
+)
+
+RETRY = Either(
+    Choice(tuple(PRESETS)),
+    Several(Number(1, _WEEK), 12, least=1),
+    metadata=told("A preset, or seconds from the end of each attempt to the next."),
+)
+
+RULE = Shaped(
+    {
+        "name": Text(63, pattern=NAME, metadata=told("Unique in the document.", "otp-by-ses")),
+        "when": WHEN,
+        "act": Choice(
+            ACTS,
+            metadata=told(
+                "`pool`: by a member of a pool. `automatic`: as without a rule. `hold`: wait for a later policy. "
+                "`reject`: end as failed. `sink`: into the account's sink.",
+                "pool",
+            ),
+        ),
+        "pool": Text(63, pattern=NAME, metadata=told("With `act: pool`.", "transactional")),
+        "fallback": Text(63, pattern=NAME, metadata=told("The pool when no member of the first can be used.")),
+        "reason": Text(200, least=1, line=True, metadata=told("Why; shown on every message it touches.")),
+        "max_age": Whole(1, _MONTH, metadata=told("Seconds after which it is given up.", 3600)),
+        "retry": RETRY,
+        "guarantee": Choice(GUARANTEES, metadata=told("When an outcome stays unknown.", "at_least_once")),
+    },
+    needs=("name", "act"),
+    metadata=told("The first rule whose terms all hold decides."),
+)
+
+MEMBER = Shaped(
+    {
+        "source": Text(63, pattern=NAME, metadata=told("The name of a source.", "ses-eu")),
+        "weight": Number(0, 1000, metadata=told("Its share among members that can be used.", 3)),
+        "role": Choice(ROLES, metadata=told("A standby is used when no primary can be.", "primary")),
+    },
+    needs=("source",),
+)
+
+POOL = Shaped({"members": Several(MEMBER, 20, least=1)}, needs=("members",))
+
+_TTL = Whole(1, _MONTH, metadata=told("Seconds.", 600))
+
+PARTS: dict[str, Any] = {
+    "rules": Several(RULE, 200, metadata=told("Asked in order; the first that fits decides.")),
+    "pools": Named(Text(63, pattern=NAME), POOL, 50, metadata=told("Ways out that share work.")),
+    "retry": RETRY,
+    "ttl": Shaped(
+        {
+            "tiers": Shaped({tier: _TTL for tier in TIERS}, metadata=told("By tier.")),
+            "templates": Named(Text(64, pattern=r"[a-z0-9][a-z0-9_-]*"), _TTL, 200, metadata=told("By template.")),
+        },
+        metadata=told("The life of a message that says nothing of its own."),
+    ),
+    "guarantee": Choice(GUARANTEES, metadata=told("When an outcome stays unknown.", "at_least_once")),
+}
+"""The sections of a document. What is not here is not accepted."""
+
+
+class _Policy(In):
+    samples = {
+        "newsletter": {
+            "rules": [
+                {
+                    "name": "letters",
+                    "when": {"stream": ["newsletter"]},
+                    "act": "pool",
+                    "pool": "bulk",
+                    "retry": "patient",
+                },
+                {"name": "stop-gmail", "when": {"tag": ["promo"], "recipient_domain": ["gmail.com"]}, "act": "hold"},
+            ],
+            "pools": {"bulk": {"members": [{"source": "mailbox", "weight": 1}]}},
+            "ttl": {"tiers": {"critical": 600}},
+        }
+    }
+
+
+PolicyIn = _Policy.from_dict(PARTS, name="PolicyIn")
+POLICY_IN = PolicyIn()
+
+
+class PolicyPublishIn(In):
+    """Why a policy is published."""
+
+    reason = Text(500, required=True, least=1, line=True, metadata=told("Why.", "Newsletters by their own source."))
+
+
+POLICY_PUBLISH_IN = PolicyPublishIn()
+
+
+def json_schema() -> dict[str, Any]:
+    """The whole document as one JSON Schema, draft 2020-12."""
+    whole = Shaped(PARTS).describe()
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "A Sendarix policy",
+        "description": "Routing rules, pools, retry schedules and lives of messages. Unknown keys are errors.",
+        **whole,
+    }

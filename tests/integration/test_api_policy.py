@@ -1,0 +1,188 @@
+"""The policy through the API and through routing: published, obeyed, rolled back, and nobody else's."""
+
+from collections.abc import Iterator
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from common.db.session import rows, transaction
+from common.domain.ids import decode
+from common.services import keys, routing, ruling
+from tests.callers import Api
+from tests.pipeline import waiting, work_off
+
+
+@pytest.fixture(autouse=True)
+def clean(api: Api) -> Iterator[None]:
+    yield
+    with transaction() as connection:
+        connection.exec_driver_sql("TRUNCATE policies, policy_drafts, policy_canaries, messages")
+        connection.exec_driver_sql("UPDATE accounts SET policy_version = 1, canary_version = NULL")
+        connection.exec_driver_sql("DELETE FROM sources WHERE name LIKE 'relay-%%'", ())
+    ruling.forget()
+
+
+@pytest.fixture(scope="module")
+def admin(api: Api) -> str:
+    with transaction() as connection:
+        account = rows(connection, "SELECT account_id FROM api_keys LIMIT 1")[0].account_id
+        return _an_admin(connection, account)
+
+
+def _an_admin(connection: Any, account_id: UUID) -> str:
+    return keys.create(connection, account_id, environment="live", scopes=("admin",), name="operator").token
+
+
+def ask(api: Api, method: str, path: str, body: Any = None, key: str | None = None, status: int = 200) -> Any:
+    answer = api.call(method, f"/v1/policy{path}", body, key)
+    assert answer.status_code == status, answer.data
+    return answer.get_json() if answer.data else None
+
+
+def publish(api: Api, document: dict[str, Any], key: str | None = None, whose: str = "") -> Any:
+    ask(api, "PUT", f"/draft{whose}", document, key)
+    return ask(api, "POST", f"/publish{whose}", {"reason": "a test"}, key, 201)
+
+
+def a_relay(api: Api, name: str) -> None:
+    body = {"name": name, "kind": "relay", "host": "smtp.example.org", "tls": "required"}
+    assert api.call("POST", "/v1/sources", body).status_code == 201
+
+
+def routed(api: Api, **fields: Any) -> dict[str, Any]:
+    sent = api.send(**fields)
+    route_all()
+    found: dict[str, Any] = api.read(sent["message_id"])
+    return found
+
+
+def route_all() -> None:
+    with transaction() as connection:
+        routing.route(connection, [row.id for row in waiting(connection, "queued")])
+
+
+def test_nothing_is_published(api: Api) -> None:
+    found = ask(api, "GET", "")
+    assert (found["version"], found["document"], found["is_published"]) == (1, {}, True)
+    assert routed(api)["policy_version"] == 1
+    effective = {each["key"]: each for each in ask(api, "GET", "/effective")["data"]}
+    assert effective["retry"]["origin"] == "built_in"
+
+
+def test_a_policy_is_not_obeyed(api: Api) -> None:
+    a_relay(api, "relay-a")
+    made = publish(
+        api,
+        {
+            "rules": [
+                {"name": "hold-promo", "when": {"tag": ["promo"]}, "act": "hold", "reason": "complaints"},
+                {"name": "no-bulk", "when": {"tier": ["bulk"]}, "act": "reject"},
+                {
+                    "name": "letters", "when": {"stream": ["news"]}, "act": "pool", "pool": "p", "retry": [7, 70],
+                    "max_age": 900, "guarantee": "at_most_once",
+                },
+            ],
+            "pools": {"p": {"members": [{"source": "relay-a"}]}},
+        },
+    )  # fmt: skip
+    assert (made["version"], made["is_published"], made["author"]) == (2, True, "quickstart live_key")
+
+    held = routed(api, tags=["promo"])
+    assert (held["status"], held["held"], held["policy_version"]) == ("queued", True, 2)
+    assert "hold-promo: complaints" in held["waiting"]["detail"]
+    assert held["last_event"]["type"] == "message.held"
+
+    rejected = routed(api, priority="bulk")
+    assert rejected["status"] == "failed"
+    event = api.read(rejected["message_id"], "/events")["data"][-1]["data"]
+    assert (event["reason"], event["rule"], event["policy_version"]) == ("rejected_by_policy", "no-bulk", 2)
+
+    letter = routed(api, stream="news")
+    assert (letter["source"], letter["path"], letter["guarantee"]) == ("relay-a", "relay-a/relay", "at_most_once")
+    event = api.read(letter["message_id"], "/events")["data"][-1]["data"]
+    assert (event["rule"], event["pool"]) == ("letters", "p")
+    with transaction() as connection:
+        row = rows(
+            connection,
+            "SELECT retry_preset, extract(epoch FROM expires_at - created_at) AS life, rule, decision FROM messages"
+            " WHERE id = %s",
+            decode("msg", letter["message_id"]),
+        )[0]
+    assert (row.retry_preset, round(row.life), row.rule) == ("custom:7,70", 900, "letters")
+    assert row.decision["candidates"][0]["source"] == "relay-a"
+
+    plain = routed(api)
+    assert (plain["source"], plain["policy_version"]) == ("mailbox", 2)
+
+
+def test_what_is_held_is_not_let_go_by_the_next_policy(api: Api) -> None:
+    publish(api, {"rules": [{"name": "all", "act": "hold"}]})
+    held = routed(api)
+    assert held["held"]
+    event = api.call("GET", "/v1/events?type=policy.published").get_json()["data"][0]["data"]
+    assert (event["version"], event["previous"], event["reason"]) == (2, 1, "a test")
+    back = ask(api, "POST", "/versions/1/rollback", {"reason": "wrong"}, status=201)
+    assert (back["version"], back["restores"], back["document"]) == (3, 1, {})
+    work_off()
+    assert api.read(held["message_id"])["status"] == "delivered"
+    with transaction() as connection:
+        assert not rows(connection, "SELECT * FROM invariant_violations")
+
+
+def test_a_schedule_of_ones_own_is_not_kept(api: Api) -> None:
+    publish(api, {"retry": [1, 1, 1, 1, 1, 1, 1, 1]})
+    sent = api.send(api.test, recipient="deferred@simulator.sendarix.test")
+    work_off(retries=9)
+    found = api.read(sent["message_id"], key=api.test)
+    assert (found["status"], found["attempts"]) == ("bounced", 9)
+    with transaction() as connection:
+        assert not rows(connection, "SELECT * FROM invariant_violations")
+
+
+def test_a_wrong_document_is_taken(api: Api) -> None:
+    wrong = {"rules": [{"name": "x", "act": "hold", "wen": {}}, {"name": "y", "act": "pool", "when": {"tags": ["a"]}}]}
+    answer = ask(api, "PUT", "/draft", wrong, status=422)
+    assert {each["field"]: each["message"] for each in answer["errors"]} == {
+        "rules.0.wen": "is not a field here; did you mean when?",
+        "rules.1.when.tags": "is not a field here; did you mean tag?",
+    }
+    ask(api, "PUT", "/draft", {"rules": [{"name": "x", "act": "pool", "pool": "nobody"}]})
+    found = ask(api, "POST", "/draft/validate")
+    assert not found["valid"] and found["errors"][0]["pointer"] == "#/rules/0/pool"
+    assert ask(api, "POST", "/publish", {"reason": "x"}, status=422)["errors"][0]["field"] == "rules.0.pool"
+    ask(api, "DELETE", "/draft", status=204)
+    assert ask(api, "POST", "/publish", {"reason": "x"}, status=409)["code"] == "conflict"
+
+
+def test_versions_change_or_are_lost(api: Api) -> None:
+    for number in range(2, 5):
+        publish(api, {"ttl": {"tiers": {"bulk": number}}})
+    first = api.call("GET", "/v1/policy/versions?limit=2").get_json()
+    assert [each["version"] for each in first["data"]] == [4, 3]
+    second = api.call("GET", f"/v1/policy/versions?limit=2&cursor={first['next_cursor']}").get_json()
+    assert [each["version"] for each in second["data"]] == [2] and not second["has_more"]
+    ask(api, "PUT", "/draft", {"ttl": {"tiers": {"bulk": 9}}})
+    changes = ask(api, "GET", "/draft/diff")["changes"]
+    assert changes == [{"key": "ttl.tiers.bulk", "change": "changed", "before": 4, "after": 9}]
+    assert ask(api, "GET", "/draft/diff?from=2&to=3")["changes"][0]["after"] == 3
+    ask(api, "GET", "/versions/9", status=404)
+
+
+def test_defaults_of_the_installation_are_an_accounts_to_change(api: Api, admin: str) -> None:
+    whose = "?for=installation"
+    ask(api, "PUT", f"/draft{whose}", {}, status=403)
+    made = publish(api, {"rules": [{"name": "stop", "when": {"tag": ["x"]}, "act": "hold"}]}, admin, whose)
+    assert (made["version"], made["for"]) == (1, "installation")
+    assert routed(api, tags=["x"])["held"]
+    assert not routed(api)["held"]
+    effective = {each["key"]: each["origin"] for each in ask(api, "GET", "/effective")["data"]}
+    assert effective["rules.stop"] == "operator"
+    publish(api, {"rules": [{"name": "go", "when": {"tag": ["x"]}, "act": "automatic"}]})
+    assert not routed(api, tags=["x"])["held"]
+
+
+def test_the_schema_and_the_reader_disagree(api: Api) -> None:
+    schema = ask(api, "GET", "/schema")
+    assert schema["additionalProperties"] is False
+    assert schema["properties"]["rules"]["anyOf"][0]["items"]["required"] == ["name", "act"]
