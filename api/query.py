@@ -23,6 +23,7 @@ IDS = {
     "key_id": ("key", "API key"),
     "account_id": ("acc", "account"),
     "user_id": ("usr", "user"),
+    "hold_id": ("hld", "hold"),
     "job_id": ("job", "job"),
     "message_id": ("msg", "message"),
     "webhook_id": ("whk", "webhook"),

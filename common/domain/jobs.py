@@ -23,11 +23,13 @@ REPLAY = "dead_letters.replay"
 DISCARD = "dead_letters.discard"
 IMPORT = "suppressions.import"
 WEBHOOK_REPLAY = "webhook_replay"
+REPRIORITISE = "messages.reprioritise"
 
 KINDS = {
     REPLAY: Kind("messages:read", "messages:send"),
     DISCARD: Kind("messages:read", "messages:cancel"),
     IMPORT: Kind("suppressions:read", "suppressions:write"),
+    REPRIORITISE: Kind("queues:read", "queues:write"),
     WEBHOOK_REPLAY: Kind("webhooks:read", "webhooks:write", ticketed=False),
 }
 TICKETED = tuple(name for name, kind in KINDS.items() if kind.ticketed)

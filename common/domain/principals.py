@@ -20,6 +20,8 @@ SCOPES = (
     "sources:write",
     "policy:read",
     "policy:write",
+    "queues:read",
+    "queues:write",
     "analytics:read",
     "keys:manage",
     "users:manage",

@@ -17,10 +17,12 @@ def waiting(row: Any) -> Wait | None:
     """{"for", "detail", "since", "until"} of a live message; None once it has ended.
 
     `row` has status, held, hold_reason, lease_until, next_attempt_at, paced and its note and time, event_at and
-    event_data, decision, updated_at.
+    event_data, decision, updated_at; of its hold hold_id, hold_author, hold_for, held_at and hold_until.
     """
     if row.status not in LIVE:
         return None
+    if row.hold_id is not None:
+        return _wait("hold", f"{row.hold_author} holds it: {row.hold_for}.", row.held_at, row.hold_until)
     if row.held:
         who = "It is held" if (row.hold_reason or "").startswith("policy: ") else "An operator holds it"
         return _wait("hold", f"{who}: {row.hold_reason or 'no reason given'}.", row.event_at, None)

@@ -13,14 +13,17 @@ from common.config import Settings
 from common.db.session import as_json, rows, run
 from common.domain.categories import reroutes
 from common.domain.outcomes import Outcome
-from common.services import lifecycle, rerouting, simulating
+from common.services import holding, lifecycle, rerouting, simulating
 from common.services.claimed import Claimed as Claimed
 from common.services.consequences import consequence
 from common.services.lifecycle import Applied, Change
 
-_CLAIM = """
+_CLAIM = (
+    """
 WITH due AS (
-  SELECT m.id, (SELECT s.reason FROM suppressions s WHERE s.account_id = m.account_id
+  SELECT m.id, """
+    + holding.held_by("delivery")
+    + """ AS hold, (SELECT s.reason FROM suppressions s WHERE s.account_id = m.account_id
            AND s.environment = m.environment AND s.recipient_key = m.recipient_key
            AND (s.scope = 'all' OR s.scope = 'stream:' || m.stream OR s.scope = 'topic:' || m.topic)
            AND (s.expires_at IS NULL OR s.expires_at > now()) ORDER BY s.scope LIMIT 1) AS suppressed
@@ -32,7 +35,7 @@ WITH due AS (
 ), claimed AS (
   UPDATE messages m SET lease_owner = %s, lease_until = clock_timestamp() + make_interval(secs => %s),
          lease_epoch = m.lease_epoch + 1, phase = 'connecting'
-    FROM due WHERE due.id = m.id AND due.suppressed IS NULL
+    FROM due WHERE due.id = m.id AND due.suppressed IS NULL AND due.hold IS NULL
   RETURNING m.id, m.lease_epoch, m.attempt_no, m.queue_position, m.source_id, m.path, m.tier, m.environment,
     m.account_id, m.recipient, m.recipient_domain, m.created_at, m.expires_at, m.unknown_count,
     m.delivery_guarantee, m.retry_preset, m.paced, m.stream, m.topic
@@ -40,7 +43,7 @@ WITH due AS (
   INSERT INTO attempts (message_id, epoch, number, source_id, started_at)
   SELECT id, lease_epoch, attempt_no + 1, source_id, clock_timestamp() FROM claimed
 )
-SELECT due.id, due.suppressed, k.lease_epoch, k.attempt_no, k.queue_position, k.source_id, k.path, k.tier,
+SELECT due.id, due.suppressed, due.hold, k.lease_epoch, k.attempt_no, k.queue_position, k.source_id, k.path, k.tier,
        k.stream, k.topic, k.environment, k.account_id, k.recipient, k.recipient_domain, k.created_at, k.expires_at,
        k.unknown_count, k.delivery_guarantee, k.retry_preset, k.paced,
        c.sender, c.recipient_name, c.subject, c.html, c.text, c.template_id, c.template_version,
@@ -55,14 +58,16 @@ SELECT due.id, due.suppressed, k.lease_epoch, k.attempt_no, k.queue_position, k.
   FROM due LEFT JOIN claimed k ON k.id = due.id LEFT JOIN message_contents c ON c.message_id = k.id
  ORDER BY k.tier, k.queue_position
 """
+)
 
 
 def claim(connection: Connection, ids: Sequence[UUID], owner: UUID, lease_seconds: float) -> list[Claimed]:
     """Take the due ones of `ids`, oldest first. What is missing is somebody else's or has moved on.
 
-    An address suppressed since routing ends as `suppressed` here and is not returned.
+    An address suppressed since routing ends as `suppressed` here and is not returned; nor is what a hold keeps back.
     """
     found = rows(connection, _CLAIM, list(ids), owner, lease_seconds)
+    found = holding.keep_back(connection, found)
     barred = [Change(r.id, "suppress", data={"reason": r.suppressed, "stage": "claim"}) for r in found if r.suppressed]
     lifecycle.apply(connection, barred)
     return [Claimed(r.id, r.lease_epoch, r) for r in found if not r.suppressed]

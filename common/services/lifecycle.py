@@ -80,6 +80,7 @@ WITH x AS MATERIALIZED (
     attempt_no = m.attempt_no + coalesce(x.counts, false)::integer,
     unknown_count = m.unknown_count + coalesce(x.unknown, false)::integer,
     lease_until = NULL, lease_owner = NULL, phase = 'idle', paced = NULL,
+    held = m.held AND x.ended IS NOT TRUE, hold_id = CASE WHEN x.ended IS NOT TRUE THEN m.hold_id END,
     source_id = coalesce(x.source_id, m.source_id),
     path = coalesce(x.path, m.path),
     retry_preset = coalesce(x.retry_preset, m.retry_preset),

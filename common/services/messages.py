@@ -36,8 +36,10 @@ from common.services.rendering import render_again
 COLUMNS = """
 SELECT m.*, c.sender, c.recipient_name, c.subject, c.template_id, c.template_slug, c.template_version, c.tags,
        c.metadata, c.idempotency_key, c.locale, c.sensitive, c.request_id, c.batch_id, c.original_id, c.purged_at,
-       s.name AS source_name, e.type AS event_type, e.timestamp AS event_at, e.data AS event_data
+       s.name AS source_name, e.type AS event_type, e.timestamp AS event_at, e.data AS event_data,
+       h.kind AS hold_kind, h.author AS hold_author, h.reason AS hold_for, h.expires_at AS hold_until
   FROM messages m JOIN message_contents c ON c.message_id = m.id
+  LEFT JOIN holds h ON h.id = m.hold_id
   LEFT JOIN sources s ON s.id = m.source_id
   LEFT JOIN events e ON e.message_id = m.id AND e.seq = m.event_seq
 """
@@ -226,6 +228,23 @@ def _waiting(row: Any) -> dict[str, Any] | None:
     return found and found | {"since": _instant(found["since"]), "until": _instant(found["until"])}
 
 
+def _held_by(row: Any) -> dict[str, Any] | None:
+    """What keeps a message back; a rule of the policy has no id."""
+    if not row.held:
+        return None
+    if row.hold_id is None:
+        kept = {"id": None, "kind": "policy", "reason": row.hold_reason or "no reason given", "author": None}
+        return kept | {"since": _instant(row.held_at or row.event_at), "until": None}
+    return {
+        "id": encode("hld", row.hold_id),
+        "kind": row.hold_kind,
+        "reason": row.hold_for,
+        "author": row.hold_author,
+        "since": _instant(row.held_at),
+        "until": _instant(row.hold_until),
+    }
+
+
 def shown(row: Any) -> dict[str, Any]:
     """A row of COLUMNS as callers see it."""
     live = row.ended_at is None
@@ -233,6 +252,7 @@ def shown(row: Any) -> dict[str, Any]:
         "message_id": encode("msg", row.id),
         "status": row.status,
         "held": row.held,
+        "held_by": _held_by(row),
         "recipient": row.recipient,
         "from": row.sender,
         "subject": row.subject,

@@ -11,12 +11,13 @@ from common.config import current_settings
 from common.db.session import rows
 from common.domain.policy import Policy
 from common.domain.routing import Decision, Facts, Source, choose
-from common.services import lifecycle, ruling, stamping
+from common.services import holding, lifecycle, ruling, stamping
 from common.services.lifecycle import Applied, Change
 
-COLUMNS = """
+COLUMNS = f"""
 SELECT m.id, m.account_id, m.environment, m.recipient_domain, m.tier, m.recipient_key, m.queue_position,
        m.created_at, m.scheduled_time, m.expires_at, m.stream, m.policy_version,
+       {holding.held_by("routing")} AS hold,
        a.default_source_id, a.retry_preset, a.policy_version AS account_version, a.canary_version, a.canary_percent,
        (SELECT coalesce(max(p.version), 0) FROM policies p WHERE p.account_id IS NULL) AS defaults_version,
        (SELECT s.reason FROM suppressions s WHERE s.account_id = m.account_id
@@ -58,7 +59,7 @@ def sources_of(connection: Connection, accounts: Sequence[UUID]) -> list[Source]
 
 def route(connection: Connection, ids: Sequence[UUID]) -> tuple[list[Routed], list[Applied]]:
     """Decide for the queued ones of `ids`; answers the work by tier and path, and what was applied."""
-    found = rows(connection, _DUE, list(ids))
+    found = holding.keep_back(connection, rows(connection, _DUE, list(ids)))
     if not found:
         return [], []
     sources = sources_of(connection, list({row.account_id for row in found}))

@@ -185,7 +185,13 @@ def _as_this_account_knows(raw: dict[str, Any]) -> dict[str, Any]:
     samples = raw["paths"]["/v1/messages"]["post"]["requestBody"]["content"]["application/json"]["examples"]
     del samples["template"]["value"]["headers"]  # its Idempotency-Key differs from the one that is generated
     shapes = raw["components"]["schemas"]
-    for shape in ("SuppressionIn", "UnsubscribeIn", *(name for name in shapes if name.startswith("ApiKey"))):
+    for shape in (
+        "SuppressionIn",
+        "UnsubscribeIn",
+        "HoldIn",
+        "PauseIn",
+        *(name for name in shapes if name.startswith("ApiKey")),
+    ):
         moment = shapes[shape]["properties"].get("expires_at")
         if moment is not None:
             moment["format"] = SOON

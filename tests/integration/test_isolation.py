@@ -31,6 +31,9 @@ ACCOUNT_WIDE = {"domains", "policy", "sources", "templates", "users"}
 INSTALLATION_WIDE = {"pacing", "reply_rules", "unknown_replies"}
 """Blueprints whose things belong to no account: all may read some of them, only an operator changes any."""
 
+EVERYBODYS_NAMES = {"queues"}
+"""Blueprints whose things have the same names for everybody; tests/integration/test_queues.py looks whose they are."""
+
 BODIES: dict[str, Any] = {
     "messages.reschedule_message": {"scheduled_time": None},
     "templates.publish_template": {},
@@ -96,7 +99,9 @@ def house(engines: Any) -> Iterator[House]:
     yield found
     keys.forget()
     with session.transaction() as connection:
-        connection.exec_driver_sql("TRUNCATE accounts, messages, suppressions, dead_letters, jobs, events CASCADE")
+        connection.exec_driver_sql(
+            "TRUNCATE accounts, messages, suppressions, dead_letters, jobs, events, holds CASCADE"
+        )
 
 
 def _furnish(house: House, account_id: str) -> None:
@@ -120,6 +125,7 @@ def _furnish(house: House, account_id: str) -> None:
     house.ask("PUT", "/v1/policy/draft", house.anna, {"rules": [{"name": MARK, "act": "automatic"}]})
     house.make("/v1/policy/publish", {"reason": MARK})
     replay = house.make(f"/v1/webhooks/{webhook['id']}/replay", {"since": "2026-01-01T00:00:00Z"})
+    hold = house.make("/v1/holds", {"match": {"tag": MARK}, "reason": MARK})
     job = house.make("/v1/dead-letters/discard", {"message_ids": [message["message_id"]], "reason": MARK})
     with session.transaction() as connection:
         row = connection.exec_driver_sql("SELECT id FROM webhook_deliveries LIMIT 1").one()
@@ -134,6 +140,7 @@ def _furnish(house: House, account_id: str) -> None:
         "domain_id": [domain["id"]],
         "user_id": [user["id"]],
         "account_id": [account_id],
+        "hold_id": [hold["id"]],
         "job_id": [job["id"], replay["id"]],
         "template": [MARK, *([template["id"]] if "id" in template else [])],
         "version": ["1"],
@@ -156,7 +163,7 @@ def _kill(message_id: str) -> None:
 ROUTES = [rule for rule in create_app(read_settings({})).url_map.iter_rules() if rule.rule.startswith("/v1")]
 OWNED = [rule for rule in ROUTES if rule.endpoint.partition(".")[0] not in INSTALLATION_WIDE]
 SHARED = [rule for rule in ROUTES if rule not in OWNED]
-WITH_IDS = [rule for rule in OWNED if rule.arguments]
+WITH_IDS = [rule for rule in OWNED if rule.arguments and rule.endpoint.partition(".")[0] not in EVERYBODYS_NAMES]
 LISTS = [rule for rule in OWNED if not rule.arguments and "GET" in (rule.methods or ())]
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 
 from common.config import Settings
 from common.queueing.queues import DELIVERY, ROUTING
-from common.services import domains, due, jobs, retention, tickets, webhook_due, webhook_replays
+from common.services import domains, due, jobs, retention, settling, tickets, webhook_due, webhook_replays
 from common.services.lifecycle import Applied
 
 log = structlog.get_logger()
@@ -34,6 +34,7 @@ class Rounds:
         with self._engine.begin() as connection:
             applied = due.expire(connection)
         self._leave([], applied)
+        self._holds()
         self._step(lambda connection: due.release_scheduled(connection))
         self._step(due.arm)
         empty = self._empty_queues()
@@ -51,6 +52,16 @@ class Rounds:
         with self._engine.begin() as connection:
             unproved = domains.sweep(connection)
         domains.leave(unproved)
+
+    def _holds(self) -> None:
+        """What was too much for the request that made or released a hold, and what has expired."""
+        with self._engine.begin() as connection:
+            settling.expire(connection)
+            unsettled = settling.unsettled(connection)
+        for hold_id in unsettled:
+            with self._engine.begin() as connection:
+                settling.settle(connection, hold_id)
+        self._step(settling.empty)
 
     def _step(self, verb: Callable[[Any], list[due.Due]]) -> None:
         with self._engine.begin() as connection:

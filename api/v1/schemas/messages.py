@@ -148,6 +148,9 @@ class Metadata(Coded):
         }
 
 
+TAG_PATTERN = r"[^, \x00-\x1f\x7f][^,\x00-\x1f\x7f]*"
+
+
 class Tags(Coded):
     """At most 10 labels."""
 
@@ -156,14 +159,14 @@ class Tags(Coded):
             raise wrong("invalid_type", "must be a list")
         if len(value) > 10:
             raise wrong("too_many", "has more than 10 tags")
-        found: list[str] = each_of(value, lambda item: _TAG.read(item))
+        found: list[str] = each_of(value, lambda item: TAG.read(item))
         return list(dict.fromkeys(found))
 
     def describe(self) -> dict[str, Any]:
-        return {"type": "array", "maxItems": 10, "items": _TAG.describe()}
+        return {"type": "array", "maxItems": 10, "items": TAG.describe()}
 
 
-_TAG = Text(100, line=True, pattern=r"[^, \x00-\x1f\x7f][^,\x00-\x1f\x7f]*")
+TAG = Text(100, line=True, pattern=TAG_PATTERN)
 _STRING, _NULL = {"type": "string"}, {"type": "null"}
 
 

@@ -52,11 +52,23 @@ class WaitOut(_WaitBase.from_dict({"for": out.text(_FOR, "retry")}, name="_Wait"
     """What a message waits for."""
 
 
+class HeldByOut(out.Out):
+    """What keeps a message back."""
+
+    id = out.ident("hld", "The hold; null for a rule of the policy.", null=True)
+    kind = out.text("`hold`, `pause` or `drain` of its queue, or `policy`. More may come.", "hold")
+    reason = out.text("Why.", "the offer has a wrong price")
+    author = out.text("Who made the hold.", "anna", null=True)
+    since = out.moment("Since when it keeps this message back.", null=True)
+    until = out.moment("When it ends by itself.", null=True)
+
+
 _Message = out.Out.from_dict(
     {
         "message_id": out.ident("msg", "Its id."),
         "status": out.text(_STATUS, "delivered"),
-        "held": out.flag("Whether an operator paused it."),
+        "held": out.flag("Whether somebody keeps it back."),
+        "held_by": out.nested(HeldByOut, "The hold that keeps it back.", null=True),
         "recipient": out.text("Who receives it.", "user@example.com"),
         "from": out.nested(SenderOut, "Who sends it."),
         "subject": out.text("Its subject.", "Your code", null=True),
@@ -104,6 +116,7 @@ class MessageOut(_Message):  # type: ignore[misc, valid-type]
     sample = {
         "next_attempt_at": None,
         "waiting": None,
+        "held_by": None,
         "scheduled_time": None,
         "expires_at": None,
         "bounced_at": None,

@@ -8,6 +8,7 @@ from common.db.models.base import Base
 from common.db.models.dead_letter import DeadLetter
 from common.db.models.domain import Domain, DomainKey, Sender
 from common.db.models.event import Event, EventStream
+from common.db.models.hold import Hold
 from common.db.models.idempotency_key import IdempotencyKey
 from common.db.models.inbound_mail import InboundMail
 from common.db.models.job import Job, JobPart
@@ -39,6 +40,7 @@ __all__ = [
     "DomainKey",
     "Event",
     "EventStream",
+    "Hold",
     "IdempotencyKey",
     "InboundMail",
     "Job",

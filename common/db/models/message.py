@@ -58,6 +58,8 @@ class Message(Base):
     pool: Mapped[str | None]
     tls: Mapped[str | None]
     decision: Mapped[Any | None] = mapped_column(JSONB)
+    hold_id: Mapped[UUID | None]
+    held_at: Mapped[datetime | None]
 
 
 class MessageContent(Base):
