@@ -11,6 +11,7 @@ from celery import signals
 from common import telemetry
 from common.config import current_settings
 from common.db import session
+from common.fleet import Pulse, Worker
 from common.queueing.app import make_celery
 
 log = structlog.get_logger()
@@ -30,10 +31,16 @@ def task(name: str) -> Callable[[Callable[[list[uuid.UUID]], None]], Any]:
 
     def bind(function: Callable[[list[uuid.UUID]], None]) -> Any:
         def run(ids: list[str] | None = None, **_: Any) -> None:
+            pulse = _pulse[0] if _pulse else None
+            if pulse is not None:
+                pulse.began()
             try:
                 function([uuid.UUID(text) for text in ids or ()])
             except Exception:
                 log.exception("task_failed", task=name, ids=len(ids or ()))
+            finally:
+                if pulse is not None:
+                    pulse.ended()
 
         run.__name__ = function.__name__
         run.__doc__ = function.__doc__
@@ -67,6 +74,25 @@ def _note_size(sender: Any = None, **_: Any) -> None:
     _pool["threads"] = int(getattr(sender, "concurrency", 0) or _pool["threads"])
 
 
+_pulse: list[Pulse] = []
+
+
+@signals.worker_ready.connect
+def _begin_pulse(sender: Any = None, **_: Any) -> None:
+    """`routing@host` is the line `routing`."""
+    line = str(getattr(sender, "hostname", "") or "worker").partition("@")[0]
+    pulse = Pulse(current_settings(), Worker(str(OWNER), line, tuple(app.amqp.queues.consume_from), threads()))
+    _pulse.append(pulse)
+    pulse.start()
+
+
+@signals.beat_init.connect
+def _begin_scheduler_pulse(**_: Any) -> None:
+    Pulse(current_settings(), Worker(str(OWNER), "scheduler", (), 1)).start()
+
+
 @signals.worker_shutdown.connect
 def _close(**_: Any) -> None:
+    while _pulse:
+        _pulse.pop().stop()
     session.close()

@@ -26,6 +26,7 @@ from api.v1 import (
     webhook_logs,
     webhook_replays,
     webhooks,
+    workers,
 )
 
 BLUEPRINTS = (
@@ -57,6 +58,7 @@ BLUEPRINTS = (
     pacing.blueprint,
     policy.blueprint,
     queues.blueprint,
+    workers.blueprint,
     holds.blueprint,
     health.blueprint,
 )

@@ -24,6 +24,7 @@ from api.v1.schemas.queues import (
     ReprioritiseIn,
     read_match,
 )
+from api.v1.workers import fleet
 from common.db.session import transaction
 from common.domain.errors import NotFound
 from common.domain.holds import QUEUES, Match, QueueName, read_queue
@@ -63,7 +64,13 @@ def list_queues() -> Response:
     """Every queue: how deep, how old, how fast, and who has paused it."""
     query.only(*REACH)
     with transaction() as connection:
-        return json_answer({"data": queue_states.states(connection, g.principal, everywhere=everywhere())})
+        found = queue_states.states(connection, g.principal, everywhere=everywhere())
+    return json_answer({"data": _with_consumers(found)})
+
+
+def _with_consumers(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    consumers = fleet().consumers()
+    return [each | {"consumers": None if consumers is None else consumers.get(each["name"], 0)} for each in found]
 
 
 @blueprint.get("/<queue>")
@@ -77,7 +84,8 @@ def read_queue_state(queue: str) -> Response:
 
 def _shown(which: QueueName) -> Response:
     with transaction() as connection:
-        return json_answer(queue_states.state(connection, g.principal, which, everywhere=everywhere()))
+        found = queue_states.state(connection, g.principal, which, everywhere=everywhere())
+    return json_answer(_with_consumers([found])[0])
 
 
 @blueprint.post("/<queue>/pause")

@@ -156,6 +156,7 @@ class QueueOut(out.Out):
     in_per_minute = out.whole("Messages that came in the last minute.", 9000)
     out_per_minute = out.whole("Messages that went, or attempts that ended, in the last minute.", 9600)
     drain_seconds = out.number("How long `depth` takes at that rate; null when nothing goes.", 7.5, null=True)
+    consumers = out.whole("How many of its tasks workers can take up at once; null when that is unknown.", 8, null=True)
     paused = out.nested(PausedOut, "What keeps it back, null when nothing does.", null=True)
 
 
