@@ -18,6 +18,7 @@ from api.v1 import (
     queues,
     reply_rules,
     returned_mails,
+    routing,
     sources,
     suppressions,
     suppressions_many,
@@ -60,5 +61,7 @@ BLUEPRINTS = (
     queues.blueprint,
     workers.blueprint,
     holds.blueprint,
+    routing.blueprint,
+    routing.of_message,
     health.blueprint,
 )

@@ -76,7 +76,8 @@ class Pool:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """A compiled policy. `needs` names the facts that its rules ask for: `content`, `size`, `place`."""
+    """A compiled policy. `needs` names the facts that its rules ask for: `content`, `size`, `place`. `origins` says
+    who set `retry`, `guarantee` and `ttl`."""
 
     version: int
     defaults_version: int
@@ -87,6 +88,7 @@ class Policy:
     ttl_tiers: Mapping[str, int] = field(default_factory=dict)
     ttl_templates: Mapping[str, int] = field(default_factory=dict)
     needs: frozenset[str] = frozenset()
+    origins: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_empty(self) -> bool:
@@ -115,6 +117,12 @@ def compile_policy(layers: Sequence[Layer]) -> Policy:
         ttl_tiers=ttl_tiers,
         ttl_templates=ttl_templates,
         needs=_needs(rules, bool(ttl_templates)),
+        origins={
+            name: layer.origin
+            for layer in reversed(layers)
+            for name in ("retry", "guarantee", "ttl")
+            if name in layer.document
+        },
     )
 
 

@@ -24,11 +24,11 @@ SELECT m.id, m.account_id, m.environment, m.recipient_domain, m.tier, m.recipien
            AND s.environment = m.environment AND s.recipient_key = m.recipient_key
            AND (s.scope = 'all' OR s.scope = 'stream:' || m.stream OR s.scope = 'topic:' || m.topic)
            AND (s.expires_at IS NULL OR s.expires_at > now()) ORDER BY s.scope LIMIT 1) AS suppressed
-  FROM messages m JOIN accounts a ON a.id = m.account_id
 """
-"""What a decision needs of a message; explaining reads the same."""
+"""What a decision needs of a message `m` and its account `a`; explaining reads the same."""
 
 _DUE = f"""{COLUMNS}
+  FROM messages m JOIN accounts a ON a.id = m.account_id
  WHERE m.id = ANY(%s::uuid[]) AND m.status = 'queued' AND NOT m.held AND m.lease_until IS NULL
    AND m.next_attempt_at <= now() + interval '200 ms'
    AND (m.expires_at IS NULL OR m.expires_at > now())

@@ -93,12 +93,15 @@ def decide_many(
     return {row.id: (policy, decide(facts[row.id], policy, world)) for row, policy in ruled}
 
 
-def facts_of(connection: Connection, ruled: Sequence[tuple[Any, Policy]]) -> dict[UUID, Facts]:
-    """What the policies ask of these rows, in at most two more queries."""
+def facts_of(
+    connection: Connection, ruled: Sequence[tuple[Any, Policy]], given: Mapping[UUID, Any] | None = None
+) -> dict[UUID, Facts]:
+    """What the policies ask of these rows, in at most two more queries. `given` is content that is not stored."""
     asking = [(row, policy.needs) for row, policy in ruled]
-    content = [row.id for row, needs in asking if "content" in needs]
+    content = [row.id for row, needs in asking if "content" in needs and row.id not in (given or {})]
     sized = any("size" in needs for _, needs in asking)
     contents = {each.message_id: each for each in rows(connection, _CONTENT, sized, content)} if content else {}
+    contents |= given or {}
     places = places_of(connection, [row.recipient_domain for row, needs in asking if "place" in needs])
     return {row.id: _facts(row, contents.get(row.id), places.get(row.recipient_domain)) for row, _ in asking}
 

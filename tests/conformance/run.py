@@ -196,7 +196,7 @@ def _as_this_account_knows(raw: dict[str, Any]) -> dict[str, Any]:
         if moment is not None:
             moment["format"] = SOON
     shapes["RescheduleIn"]["properties"]["scheduled_time"]["format"] = SOON
-    for name in ("MessageIn", "MessageItemIn"):
+    for name in ("MessageIn", "MessageItemIn", "RoutingExplainIn"):
         _narrow(shapes[name])
     return raw
 

@@ -186,3 +186,56 @@ def test_the_schema_and_the_reader_disagree(api: Api) -> None:
     schema = ask(api, "GET", "/schema")
     assert schema["additionalProperties"] is False
     assert schema["properties"]["rules"]["anyOf"][0]["items"]["required"] == ["name", "act"]
+
+
+def test_an_explanation_is_not_what_happens(api: Api) -> None:
+    a_relay(api, "relay-a")
+    a_relay(api, "relay-b")
+    publish(
+        api,
+        {
+            "rules": [
+                {"name": "promo", "when": {"tag": ["promo"]}, "act": "hold"},
+                {"name": "all", "act": "pool", "pool": "p", "retry": "otp"},
+            ],
+            "pools": {"p": {"members": [{"source": "relay-a"}, {"source": "relay-b", "weight": 2}]}},
+            "ttl": {"tiers": {"normal": 500}},
+        },
+    )
+    body = {"recipient": "user@gmail.com", "subject": "Hello", "text": "Hello.", "tags": ["otp"]}
+    answer = api.call("POST", "/v1/routing/explain", body)
+    assert answer.status_code == 200, answer.data
+    told = answer.get_json()
+    assert (told["message_id"], told["provider"], told["policy_version"]) == (None, "google", 2)
+    assert told["rules"][0]["failed"] == {"term": "tag", "wanted": ["promo"], "found": ["otp"]}
+    assert (told["decision"]["rule"], told["decision"]["recorded_at"]) == ("all", None)
+    terms = {each["key"]: (each["value"], each["origin"]) for each in told["terms"]}
+    assert terms["retry"] == ("otp", "rule all") and terms["guarantee"] == ("at_least_once", "built_in")
+    assert terms["expires_at"][1] == "account"
+    assert [each["number"] for each in told["attempts"]] == [1, 2, 3, 4, 5, 6]
+    assert told["expires_at"] > told["attempts"][-1]["at"]
+
+    for number in range(20):
+        sent = api.send(recipient=f"user{number}@gmail.com")["message_id"]
+        before = api.call("POST", "/v1/routing/explain", {"message_id": sent}).get_json()
+        route_all()
+        message, after = api.read(sent), api.read(sent, "/routing")
+        assert before["decision"]["source"] == message["source"] == after["decision"]["source"]
+        assert before["decision"]["candidates"] == after["decision"]["candidates"]
+        assert before["terms"] == after["terms"] and after["decision"]["recorded_at"] == message["accepted_at"]
+        assert before["expires_at"] == message["expires_at"] == after["expires_at"]
+
+    publish(api, {"rules": [{"name": "none", "act": "reject"}]})
+    assert api.read(sent, "/routing")["decision"]["source"] == message["source"]
+    assert api.read(sent, "/routing")["policy_version"] == 2
+
+
+def test_a_suppressed_address_is_explained_as_sent(api: Api) -> None:
+    assert (
+        api.call("POST", "/v1/suppressions", {"recipient": "gone@example.net", "reason": "manual"}).status_code == 201
+    )
+    body = {"recipient": "gone@example.net", "subject": "Hello", "text": "Hello."}
+    told = api.call("POST", "/v1/routing/explain", body).get_json()
+    assert (told["suppression"], told["attempts"]) == ("manual", [])
+    assert api.call("POST", "/v1/routing/explain", {"recipient": "x@example.net"}).status_code == 422
+    assert api.call("POST", "/v1/routing/explain", body | {"from": "x@else.org"}).status_code == 403

@@ -1,0 +1,143 @@
+"""The shapes of explanations: a message to be or one that was, and the whole decision about it."""
+
+from typing import Any
+
+from api.v1.schemas import out
+from api.v1.schemas.fields import In
+from api.v1.schemas.lists import Ident
+from api.v1.schemas.messages import MESSAGE_IN, MessageIn
+from api.v1.schemas.out import told
+
+_NULL = {"type": "null"}
+_NAMES = tuple(MessageIn().fields)
+_TOGETHER: dict[str, Any] = MESSAGE_IN.together  # type: ignore[attr-defined]
+
+
+def _as_message(each: dict[str, Any]) -> dict[str, Any]:
+    """One form of a message, with what `recipient` is required for."""
+    properties = {**each["properties"], "recipient": {"type": ["string", "object"]}, "message_id": _NULL}
+    return {"required": [*each["required"], "recipient"], "properties": properties}
+
+
+class _Explain(In):
+    samples = {
+        "mail": {"recipient": "user@example.com", "subject": "Your code", "text": "847291", "tags": ["otp"]},
+    }
+    together = {
+        "anyOf": [
+            *(_as_message(each) for each in _TOGETHER["anyOf"]),
+            {
+                "required": ["message_id"],
+                "properties": {**{name: _NULL for name in _NAMES}, "message_id": {"type": "string"}},
+            },
+        ],
+        "allOf": _TOGETHER["allOf"],
+    }
+
+
+def _optional(name: str, field: Any) -> Any:
+    if name != "recipient":
+        return field
+    return type(field)(metadata=field.metadata)
+
+
+_MESSAGE_ID = Ident("msg", metadata=told("Instead of a mail: a message of this account."))
+
+RoutingExplainIn = _Explain.from_dict(
+    {**{name: _optional(name, field) for name, field in MessageIn._declared_fields.items()}, "message_id": _MESSAGE_ID},
+    name="RoutingExplainIn",
+)
+"""As it is described; it is read by one of the two forms."""
+
+
+class _ById(In):
+    message_id = Ident("msg", required=True)
+
+
+BY_ID_IN = _ById()
+
+
+class FailedTermOut(out.Out):
+    """The first term of a rule that does not hold."""
+
+    term = out.text("Which.", "tag")
+    wanted = out.anything("What the rule asks for.", ["otp"])
+    found = out.anything("What the message has there.", ["promo"])
+
+
+class AskedRuleOut(out.Out):
+    """One rule, and whether it fits."""
+
+    name = out.text("Its name.", "otp-by-ses")
+    origin = out.text("`account` or `operator`.", "account")
+    act = out.text("What it would do.", "pool")
+    asked = out.flag("Whether no rule before it fits.")
+    matched = out.flag("Whether it fits.")
+    failed = out.nested(FailedTermOut, "Why it does not; null when it does.", null=True)
+
+
+class CandidateOut(out.Out):
+    """One member of a pool as it stood."""
+
+    source = out.text("Its source.", "ses-eu")
+    pool = out.text("The pool.", "transactional")
+    role = out.text("`primary` or `standby`.", "primary")
+    weight = out.number("Its share.", 3.0)
+    health = out.number("The share of good outcomes to expect, from 0 to 1.", 0.98)
+    draw = out.number("What was drawn for it; its share is weight times draw.", 0.98)
+    warmup_left = out.whole("What its warm-up leaves now; null when it is not warming.", null=True)
+    excluded = out.text("Why it cannot be used: `missing`, `warmup_limit`, `circuit_open`.", null=True)
+
+
+class DecisionOut(out.Out):
+    """What becomes of it, and why."""
+
+    act = out.text("`send`, `hold`, `wait`, `reject`, or `none` when no source may carry it.", "send")
+    reason = out.text("Why, in words.", "rule otp-by-ses: primary of the pool transactional")
+    rule = out.text("The rule that decided.", "otp-by-ses", null=True)
+    rule_origin = out.text("`account` or `operator`.", null=True)
+    pool = out.text("The pool.", null=True)
+    source = out.text("The way out.", "ses-eu", null=True)
+    path = out.text("Way out and destination.", "ses-eu/relay", null=True)
+    candidates = out.listed(CandidateOut, "The members that were looked at.")
+    tls = out.text("What the rule demands.", null=True)
+    recorded_at = out.moment("When it was decided; null while it is only what would be.", null=True)
+
+
+class TermOut(out.Out):
+    """One value that holds for it, and who set it."""
+
+    key = out.text("`retry`, `guarantee`, `tls` or `expires_at`.", "retry")
+    value = out.anything("The value.", "otp")
+    origin = out.text(
+        "`rule …`, `message`, `account`, `operator`, `account_setting`, `source` or `built_in`.", "rule otp"
+    )
+
+
+class PlannedAttemptOut(out.Out):
+    """One attempt, if all before it are deferred."""
+
+    number = out.whole("Its number.", 1)
+    at = out.moment("When, without jitter.")
+    after_seconds = out.number("Seconds after the one before.", 30.0)
+
+
+class RoutingOut(out.Out):
+    """The whole decision about a mail."""
+
+    message_id = out.ident("msg", "The message; null for one that is not sent.", null=True)
+    recipient = out.text("Who receives it.", "user@example.com")
+    recipient_domain = out.text("Its domain, in ASCII.", "example.com")
+    provider = out.text("Whose servers take its mail, where known.", null=True)
+    mail_hosts = out.listed(out.text("A host.", "mx.example.com"), "Its mail hosts, where known.")
+    environment = out.text("`live` or `test`.", "live")
+    priority = out.text("Its tier.", "critical")
+    suppression = out.text("Why the address receives nothing; null when it does.", null=True)
+    policy_version = out.whole("The policy that rules it.", 3)
+    defaults_version = out.whole("The operator's defaults under it; 0 when there are none.", 0)
+    canary = out.flag("Whether it is ruled by a version that is only being tried.")
+    decision = out.nested(DecisionOut, "What becomes of it.")
+    rules = out.listed(AskedRuleOut, "Every rule in order.")
+    terms = out.listed(TermOut, "What holds for it, with origins.")
+    attempts = out.listed(PlannedAttemptOut, "The timetable.")
+    expires_at = out.moment("When it is given up.", null=True)
