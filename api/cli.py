@@ -14,6 +14,7 @@ from api import accounts_cli, inbound_cli, users_cli
 from common import clock, telemetry
 from common.config import SettingError, Settings, current_settings
 from common.db import session
+from common.db.migrating import migrate
 from common.domain.errors import DomainError
 from common.domain.ids import decode
 from common.domain.principals import SCOPES
@@ -71,7 +72,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _migrate(_options: argparse.Namespace, _settings: Settings) -> None:
-    session.migrate()
+    migrate()
 
 
 def _quickstart(options: argparse.Namespace, settings: Settings) -> None:

@@ -10,6 +10,7 @@ import redis
 
 from common import config
 from common.db import session
+from common.db.migrating import migrate
 from deploy.engines import Engines
 
 
@@ -23,7 +24,7 @@ def engines() -> Iterator[Engines]:
         os.environ["SENDARIX_DATABASE_URL"] = found.database_url
         os.environ["SENDARIX_REDIS_URL"] = found.redis_url
         config.current_settings.cache_clear()
-        session.migrate()
+        migrate()
         yield found
         session.close()
         found.stop()

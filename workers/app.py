@@ -1,4 +1,4 @@
-"""The explicit list of task modules; what `celery -A workers.app` points at."""
+"""Every task module, for a line that does everything, and for Flower. A Procfile line that names `-I` loads less."""
 
 from workers.delivery import tasks as delivery
 from workers.jobs import tasks as jobs

@@ -3,20 +3,14 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import orjson
-from alembic import command
-from alembic.config import Config
 from psycopg import adapters
 from psycopg.adapt import Dumper
-from sqlalchemy import Connection, Engine, create_engine, text
+from sqlalchemy import Connection, Engine, create_engine
 
 from common.config import current_settings
-
-_MIGRATIONS = Path(__file__).parent / "migrations"
-_MIGRATION_LOCK = 0x53444158
 
 _engines: dict[int, Engine] = {}
 
@@ -104,20 +98,3 @@ adapters.register_dumper(Json, _JsonDumper)
 def as_json(value: object) -> Json:
     """One JSON parameter for `json_to_recordset`."""
     return Json(orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS))
-
-
-def migrate(url: str | None = None) -> None:
-    """Bring the schema to the newest migration, one process at a time (advisory lock)."""
-    own = make_engine(url, pool_size=1)
-    config = Config()
-    config.set_main_option("script_location", str(_MIGRATIONS))
-    try:
-        with own.connect() as connection:
-            connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _MIGRATION_LOCK})
-            connection.commit()
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
-            connection.execute(text("SELECT rebase_event_stream()"))
-            connection.commit()
-    finally:
-        own.dispose()

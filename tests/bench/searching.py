@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from common.db import session
+from common.db.migrating import migrate
 from common.domain.principals import Principal
 from common.services import listing
 from common.services.listing import Filters
@@ -75,7 +76,7 @@ def main() -> None:
         engines.start()
         os.environ |= {"SENDARIX_HOME": f"{folder}/home", "SENDARIX_DATABASE_URL": engines.database_url}
         os.environ["SENDARIX_REDIS_URL"] = engines.redis_url
-        session.migrate()
+        migrate()
         account = an_account()
         print(f"{rows} messages in {load(rows, account.id):.0f} s")
         middle = f"user{rows // 2}@example.net"

@@ -12,7 +12,13 @@ import pytest
 from common.queueing import queues, tasks
 
 ROOT = Path(__file__).parents[2]
-_ASK = "import json, workers.app as w; print(json.dumps([n for n in w.app.tasks if not n.startswith('celery.')]))"
+_ASK = """
+import importlib, json, sys
+import workers.shell
+for name in sys.argv[1:]:
+    importlib.import_module(name)
+print(json.dumps([name for name in workers.shell.app.tasks if not name.startswith("celery.")]))
+"""
 
 
 def _procfile() -> dict[str, str]:
@@ -20,16 +26,21 @@ def _procfile() -> dict[str, str]:
     return {name: command.strip() for name, _, command in (line.partition(":") for line in lines)}
 
 
-def test_a_task_name_has_no_function_or_a_function_no_name() -> None:
+def _bound(*modules: str) -> set[str]:
+    """The tasks a process knows that has imported these, and nothing else."""
     environ = os.environ | {
         "SENDARIX_REDIS_URL": "redis://127.0.0.1:1/0",
         "SENDARIX_DATABASE_URL": "postgresql://127.0.0.1:1/none",
     }
     done = subprocess.run(
-        [sys.executable, "-c", _ASK], cwd=ROOT, env=environ, capture_output=True, text=True, check=False
+        [sys.executable, "-c", _ASK, *modules], cwd=ROOT, env=environ, capture_output=True, text=True, check=False
     )
-    assert done.returncode == 0, f"`import workers.app` fails in a fresh interpreter:\n{done.stderr[-2000:]}"
-    bound = set(json.loads(done.stdout.splitlines()[-1]))
+    assert done.returncode == 0, f"{', '.join(modules)}: import fails in a fresh process:\n{done.stderr[-2000:]}"
+    return set(json.loads(done.stdout.splitlines()[-1]))
+
+
+def test_a_task_name_has_no_function_or_a_function_no_name() -> None:
+    bound = _bound("workers.app")
     assert not set(tasks.ALL) - bound, (
         f"nobody does {sorted(set(tasks.ALL) - bound)}: bind a function with @task(...) in workers/<type>/tasks.py "
         "and list its module in workers/app.py"
@@ -37,6 +48,18 @@ def test_a_task_name_has_no_function_or_a_function_no_name() -> None:
     assert not bound - set(tasks.ALL), (
         f"{sorted(bound - set(tasks.ALL))} have no constant: name them in common/queueing/tasks.py, ALL included"
     )
+
+
+@pytest.mark.parametrize("line", [name for name, command in _procfile().items() if " worker " in command])
+def test_a_line_consumes_what_it_has_no_task_for(line: str) -> None:
+    """A line imports its own modules only: each other one is memory it would hold for nothing."""
+    command = _procfile()[line]
+    included = re.search(r" -I (\S+)", command)
+    bound = _bound(*included[1].split(",")) if included else _bound("workers.app")
+    rooms = {queue.partition(".")[0] for queue in _consumed(command)}
+    needed = {name for name in tasks.ALL if name.partition(".")[0] in rooms}
+    assert needed, f"Procfile {line}: its queues {sorted(rooms)} are named after no task"
+    assert not needed - bound, f"Procfile {line}: add the module of {sorted(needed - bound)} after -I"
 
 
 def test_a_task_constant_is_missing_from_all() -> None:
