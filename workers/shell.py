@@ -11,7 +11,9 @@ from celery import signals
 from common import telemetry
 from common.config import current_settings
 from common.db import session
+from common.domain.ids import encode_some
 from common.fleet import Pulse, Worker
+from common.queueing import tasks
 from common.queueing.app import make_celery
 
 log = structlog.get_logger()
@@ -34,10 +36,12 @@ def task(name: str) -> Callable[[Callable[[list[uuid.UUID]], None]], Any]:
             pulse = _pulse[0] if _pulse else None
             if pulse is not None:
                 pulse.began()
+            about = [uuid.UUID(text) for text in ids or ()]
             try:
-                function([uuid.UUID(text) for text in ids or ()])
+                function(about)
             except Exception:
-                log.exception("task_failed", task=name, ids=len(ids or ()))
+                some = encode_some(tasks.PREFIXES[name], about)
+                log.exception("task_failed", task=name, count=len(about), ids=some)
             finally:
                 if pulse is not None:
                     pulse.ended()

@@ -3,6 +3,8 @@
 import os
 import time
 from collections import deque
+from collections.abc import Iterable
+from itertools import islice
 from uuid import UUID
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
@@ -40,6 +42,11 @@ def encode(prefix: str, value: UUID) -> str:
     pairs = _PAIRS
     text = "".join([pairs[(number >> shift) & 1023] for shift in range(120, -1, -10)])
     return f"{prefix}_{text}"
+
+
+def encode_some(prefix: str, values: Iterable[UUID]) -> list[str]:
+    """The first twenty as callers know them, for a log line that is about many."""
+    return [encode(prefix, value) for value in islice(values, 20)]
 
 
 def decode(prefix: str, text: str) -> UUID | None:

@@ -18,6 +18,8 @@ from uuid import UUID
 import structlog
 
 from common.config import current_settings
+from common.domain.ids import encode_some
+from common.queueing import tasks
 from common.queueing.app import broker_url, make_celery
 
 log = structlog.get_logger()
@@ -113,7 +115,8 @@ class Publisher:
         except Exception as error:  # kombu raises bare AttributeError and more when a broker goes away
             self._open_until = time.monotonic() + BREAKER_SECONDS
             self._disconnect()
-            log.warning("tickets_not_published", queue=line[1], ids=len(ids), error=repr(error)[:200])
+            about = encode_some(tasks.PREFIXES.get(line[0], "none"), map(uuid.UUID, ids))
+            log.warning("tickets_not_published", queue=line[1], count=len(ids), ids=about, error=repr(error)[:200])
 
     def _send(self, line: Line, ids: list[str]) -> None:
         """What `send_task` does, over one kept producer: half its cost."""

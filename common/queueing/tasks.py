@@ -42,3 +42,17 @@ ALL = (
     RUN_JOBS,
     CHECK_DOMAINS,
 )
+
+PREFIXES = {
+    ROUTE_MESSAGES: "msg",
+    DELIVER_MESSAGES: "msg",
+    TEST_SOURCES: "stt",
+    RELEASE_MESSAGES: "msg",
+    DISPATCH_DELIVERIES: "whd",
+    DRAIN_WEBHOOKS: "whk",
+    DRAIN_SLOW_WEBHOOKS: "whk",
+    PRUNE: "none",
+    CHECK_DOMAINS: "dom",
+    RUN_JOBS: "job",
+}
+"""How the ids of each task are shown, in log lines as in the API."""

@@ -165,7 +165,7 @@ class Committer:
         try:
             written = self._write(together)
         except Exception as error:  # nobody may be left waiting, whatever happened
-            log.exception("accept_failed", requests=len(together))
+            log.exception("accept_failed", request_ids=[each.draft.row["request_id"] for each in together[:20]])
             written = {}
             _fail(together, Unavailable(f"Not accepted: {type(error).__name__}.", retry_after=2))
         finally:

@@ -67,6 +67,10 @@ def test_a_task_constant_is_missing_from_all() -> None:
     assert named == set(tasks.ALL), f"add to ALL in common/queueing/tasks.py: {sorted(named - set(tasks.ALL))}"
 
 
+def test_a_log_line_cannot_name_what_a_task_is_about() -> None:
+    assert set(tasks.PREFIXES) == set(tasks.ALL), "say in PREFIXES of common/queueing/tasks.py what its ids are"
+
+
 @pytest.mark.parametrize("queue", queues.ALL)
 def test_a_queue_is_consumed_by_no_line_or_by_too_many(queue: str) -> None:
     lines = [name for name, command in _procfile().items() if queue in _consumed(command)]

@@ -6,10 +6,13 @@ from uuid import UUID
 import orjson
 import pytest
 import redis
+from structlog.testing import capture_logs
 
-from common.domain.ids import new_id
+from common.domain.ids import encode, new_id
 from common.queueing import queues, tasks
 from common.queueing.publisher import Publisher
+from workers import shell
+from workers.shell import task
 
 LINE = (tasks.ROUTE_MESSAGES, queues.ROUTING[2], "", 0)
 
@@ -41,9 +44,27 @@ def test_a_burst_makes_a_ticket_each_or_loses_its_order(broker: redis.Redis) -> 
 def test_a_missing_broker_blocks_or_fails_the_caller(broker: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
     publisher = Publisher()
     monkeypatch.setattr(publisher, "_send", lambda line, ids: (_ for _ in ()).throw(AttributeError("gone")))
-    publisher.leave(LINE, [new_id()])
-    assert publisher.flush()
+    about = new_id()
+    with capture_logs() as lines:
+        publisher.leave(LINE, [about])
+        assert publisher.flush()
     assert tickets(broker, queues.ROUTING[2]) == []
+    told = [line for line in lines if line["event"] == "tickets_not_published"]
+    assert told[0]["ids"] == [encode("msg", about)], "a log line does not say which messages it is about"
+
+
+def test_a_failed_task_does_not_say_whose_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(tasks.PREFIXES, "test.fails", "dom")
+
+    def fail(ids: list[UUID]) -> None:
+        raise ZeroDivisionError(len(ids))
+
+    run = task("test.fails")(fail)
+    shell.app.tasks.unregister("test.fails")
+    about = new_id()
+    with capture_logs() as lines:
+        run([str(about)])
+    assert lines[0]["ids"] == [encode("dom", about)] and lines[0]["log_level"] == "error"
 
 
 def test_different_paths_share_a_ticket(broker: redis.Redis) -> None:

@@ -14,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from common import clock
 from common.config import Settings
 from common.db.session import transaction
+from common.domain.ids import encode_some
 from common.domain.outcomes import Outcome
 from common.domain.pacing import excused
 from common.queueing.app import LONGEST_COUNTDOWN
@@ -98,7 +99,12 @@ class Round:
             except SQLAlchemyError as error:
                 if not any(self._leases.may_finish(claimed.id) for claimed, _ in results):
                     raise
-                log.warning("outcomes_wait_for_database", outcomes=len(results), error=type(error).__name__)
+                log.warning(
+                    "outcomes_wait_for_database",
+                    error=type(error).__name__,
+                    outcomes=len(results),
+                    message_ids=encode_some("msg", (claimed.id for claimed, _ in results)),
+                )
                 pause.wait(RETRY_SECONDS)
 
     def _fence(self, connection: Connection, upcoming: Sequence[Claimed]) -> set[UUID]:
