@@ -12,7 +12,8 @@ from common.domain.outcomes import Outcome
 _OPENING = ("connect", "banner", "ehlo", "tls", "auth")
 _CROWDED = ("too many connections", "concurrent", "simultaneous", "connection limit", "number of connections",
             "max connections", "connexions", "too many sessions", "connections from your")  # fmt: skip
-_OURS = ("dns", "sign", "render", "pace")
+OURS = ("dns", "sign", "render", "pace")
+"""Stages that are our own: what happens there says nothing of a destination."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,7 @@ def marks_of(outcomes: Iterable[Outcome]) -> Marks:
     good = bad = 0
     crowded = throttled = False
     for outcome in outcomes:
-        if outcome.kind == "untried" or outcome.stage in _OURS:
+        if outcome.kind == "untried" or outcome.stage in OURS:
             continue
         path = 1 if outcome.kind == "delivered" else CATEGORIES[outcome.category].path
         good += path > 0

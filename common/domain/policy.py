@@ -12,6 +12,8 @@ from datetime import date
 from typing import Any
 from uuid import UUID
 
+from common.domain.pace_limits import PaceLimit
+
 ACTS = ("pool", "automatic", "hold", "reject", "sink")
 ROLES = ("primary", "standby")
 TLS_LEVELS = ("encrypted", "required")
@@ -87,6 +89,7 @@ class Policy:
     guarantee: str | None = None
     ttl_tiers: Mapping[str, int] = field(default_factory=dict)
     ttl_templates: Mapping[str, int] = field(default_factory=dict)
+    pacing: tuple[PaceLimit, ...] = ()
     needs: frozenset[str] = frozenset()
     origins: Mapping[str, str] = field(default_factory=dict)
 
@@ -116,6 +119,7 @@ def compile_policy(layers: Sequence[Layer]) -> Policy:
         guarantee=guarantee,
         ttl_tiers=ttl_tiers,
         ttl_templates=ttl_templates,
+        pacing=tuple(PaceLimit(layer.origin, **each) for layer in layers for each in layer.document.get("pacing", ())),
         needs=_needs(rules, bool(ttl_templates)),
         origins={
             name: layer.origin

@@ -16,15 +16,28 @@ from common.domain.policy import Document
 @dataclass(frozen=True, slots=True)
 class Known:
     """What a document may name. `sources` maps the name of each usable source to its kind; `pools` are those of the
-    operator, which an account's rules may use."""
+    operator, which an account's rules may use; `own_sources` says whether the owner has any to pace."""
 
     sources: Mapping[str, str]
     pools: Sequence[str] = ()
+    own_sources: bool = True
 
 
 def faults(document: Document, known: Known) -> list[FieldError]:
     """Everything that keeps a document from being published, in its order."""
-    return [*_rule_faults(document, known), *_pool_faults(document, known)]
+    return [*_rule_faults(document, known), *_pool_faults(document, known), *_pacing_faults(document, known)]
+
+
+def _pacing_faults(document: Document, known: Known) -> Iterator[FieldError]:
+    limits = document.get("pacing", ())
+    if limits and not known.own_sources:
+        told = "is for the account's own sources, and it has none: shared ones are paced by the operator's policy"
+        yield FieldError("pacing", "conflict", told)
+    for place, limit in enumerate(limits):
+        if "provider" in limit and "site" in limit:
+            yield FieldError(f"pacing.{place}.site", "conflict", "cannot stand beside provider: use one of them")
+        if "connections" not in limit and "per_second" not in limit:
+            yield FieldError(f"pacing.{place}.connections", "required", "is required when there is no per_second")
 
 
 def _rule_faults(document: Document, known: Known) -> Iterator[FieldError]:

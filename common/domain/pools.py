@@ -14,7 +14,8 @@ from common.domain.policy import Member, Pool
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One member as it stood when the choice was made. `excluded` says why it could not be used."""
+    """One member as it stood when the choice was made. `excluded` says why it could not be used; `wait` is for how
+    many seconds, where that is known."""
 
     source: str
     pool: str
@@ -24,6 +25,7 @@ class Candidate:
     health: float = 1.0
     draw: float = 1.0
     left: int | None = None
+    wait: float | None = None
 
     def shown(self) -> dict[str, Any]:
         """For people and for the record."""
@@ -57,8 +59,10 @@ def seeded(message_id: UUID, attempt: int) -> random.Random:
     return random.Random(message_id.int ^ (attempt << 64))
 
 
-def pick(pools: Sequence[Pool], message_id: UUID, attempt: int, look: Look) -> Choice:
+def pick(pools: Sequence[Pool], message_id: UUID, attempt: int, look: Look, *, careful: bool = False) -> Choice:
     """The member that carries the message: of the first pool that has one, primaries before standbys.
+
+    `careful`, for critical mail: only members that do about as well as the best.
 
     When only open circuits are in the way, they are tried all the same: pacing slows what goes there.
     """
@@ -70,7 +74,7 @@ def pick(pools: Sequence[Pool], message_id: UUID, attempt: int, look: Look) -> C
             for role in ("primary", "standby"):
                 able = [each for each in candidates if each.pool == pool.name and each.role == role
                         and _usable(each, patient)]  # fmt: skip
-                chosen = _drawn(able, chance)
+                chosen = _drawn(_best(able) if careful else able, chance)
                 if chosen is not None:
                     return Choice(chosen.source, pool.name, _told(chosen, pool, patient), candidates)
     reasons = [each.excluded for each in candidates if each.excluded]
@@ -82,12 +86,22 @@ def _usable(candidate: Candidate, patient: bool) -> bool:
     return candidate.weight > 0 and (candidate.excluded is None or patient and candidate.excluded == "circuit_open")
 
 
+SHARPNESS = 4
+"""A member that succeeds half as often gets a sixteenth of its share."""
+
+NEARLY = 0.9
+
+
+def _best(able: Sequence[Candidate]) -> list[Candidate]:
+    best = max((each.draw for each in able), default=0.0)
+    return [each for each in able if each.draw >= NEARLY * best]
+
+
 def _drawn(able: Sequence[Candidate], chance: float) -> Candidate | None:
-    """One of them by its share: weight times what was drawn for its health."""
-    total = sum(each.weight * each.draw for each in able)
-    at = chance * total
+    """One of them by its share: its weight, and how well it does."""
+    at = chance * sum(each.weight * each.draw**SHARPNESS for each in able)
     for each in able:
-        at -= each.weight * each.draw
+        at -= each.weight * each.draw**SHARPNESS
         if at < 0:
             return each
     return able[-1] if able else None

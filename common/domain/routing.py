@@ -5,7 +5,7 @@ Pure: explain and delivery call the same functions. Never here: rows, terms (pol
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -71,7 +71,8 @@ class Route:
 @dataclass(frozen=True, slots=True)
 class Decision:
     """What becomes of a message now: `send` by `route`, `hold`, `wait` (for a member of its pool), `reject`, or
-    `none` when no source may carry it. `retry` and `guarantee` are None where the policy says nothing."""
+    `none` when no source may carry it. `retry` and `guarantee` are None where the policy says nothing; `wait` is
+    in seconds, where it is known."""
 
     act: str
     reason: str
@@ -83,6 +84,7 @@ class Decision:
     guarantee: str | None = None
     tls: str | None = None
     expires: datetime | None = None
+    wait: float | None = None
 
     def shown(self) -> dict[str, Any]:
         """The record of it, as JSON."""
@@ -99,8 +101,8 @@ class Decision:
         }
 
 
-Standing = Callable[[Source, Facts, Member, random.Random], Candidate | None]
-"""How a source stands at a place: a candidate, or None where nothing is known of it."""
+Standing = Callable[[Source, Facts, Member, random.Random], Candidate]
+"""How a source stands for a message as a member of a pool."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,19 +148,17 @@ def _by_pool(facts: Facts, rule: Rule, policy: Policy, world: World, why: str) -
 
     def look(pool: Pool, member: Member, draws: random.Random) -> Candidate:
         source = named.get(member.source)
-        blank = Candidate(member.source, pool.name, member.role, member.weight)
         if source is None:
             return Candidate(member.source, pool.name, member.role, member.weight, "missing", 0.0, 0.0)
-        found = world.standing(source, facts, member, draws) if world.standing else None
-        if found is None:
-            return blank
-        return Candidate(
-            blank.source, pool.name, member.role, member.weight, found.excluded, found.health, found.draw, found.left
-        )
+        if world.standing is None:
+            return Candidate(member.source, pool.name, member.role, member.weight)
+        return replace(world.standing(source, facts, member, draws), pool=pool.name)
 
-    choice = pick(pools, facts.message_id, facts.attempt, look)
+    choice = pick(pools, facts.message_id, facts.attempt, look, careful=facts.tier == 0)
     if choice.source is None:
-        return Decision("wait", choice.why, pool=choice.pool, candidates=choice.candidates)
+        waits = [each.wait for each in choice.candidates if each.wait is not None]
+        wait = min(waits) if waits else None
+        return Decision("wait", choice.why, pool=choice.pool, candidates=choice.candidates, wait=wait)
     route = _first(facts, [named[choice.source]], f"{why}: {choice.why}")
     assert route is not None
     return Decision("send", route.reason, route, pool=choice.pool, candidates=choice.candidates)
@@ -177,6 +177,7 @@ def _with_terms(made: Decision, facts: Facts, rule: Rule | None, policy: Policy)
         guarantee=(rule.guarantee if rule else None) or policy.guarantee,
         tls=rule.tls if rule else None,
         expires=expiry(facts, rule, policy),
+        wait=made.wait,
     )
 
 

@@ -38,14 +38,14 @@ WITH due AS (
     FROM due WHERE due.id = m.id AND due.suppressed IS NULL AND due.hold IS NULL
   RETURNING m.id, m.lease_epoch, m.attempt_no, m.queue_position, m.source_id, m.path, m.tier, m.environment,
     m.account_id, m.recipient, m.recipient_domain, m.created_at, m.expires_at, m.unknown_count,
-    m.delivery_guarantee, m.retry_preset, m.paced, m.stream, m.topic
+    m.delivery_guarantee, m.retry_preset, m.paced, m.stream, m.topic, m.tls
 ), started AS (
   INSERT INTO attempts (message_id, epoch, number, source_id, started_at)
   SELECT id, lease_epoch, attempt_no + 1, source_id, clock_timestamp() FROM claimed
 )
 SELECT due.id, due.suppressed, due.hold, k.lease_epoch, k.attempt_no, k.queue_position, k.source_id, k.path, k.tier,
        k.stream, k.topic, k.environment, k.account_id, k.recipient, k.recipient_domain, k.created_at, k.expires_at,
-       k.unknown_count, k.delivery_guarantee, k.retry_preset, k.paced,
+       k.unknown_count, k.delivery_guarantee, k.retry_preset, k.paced, k.tls,
        c.sender, c.recipient_name, c.subject, c.html, c.text, c.template_id, c.template_version,
        c.template_data, c.locale, c.cc, c.bcc, c.reply_to, c.headers, c.attachments, c.tags, c.template_slug, c.mime,
        CASE WHEN c.cc IS NOT NULL OR c.bcc IS NOT NULL THEN (

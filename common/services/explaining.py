@@ -24,6 +24,7 @@ from common.domain.routing import Decision, Facts, World, decide
 from common.domain.tiers import TIERS
 from common.services import routing, ruling
 from common.services.composing import Draft
+from common.services.standing import stand
 
 _OF_DRAFT = f"""{routing.COLUMNS}
   FROM json_to_recordset(%s) AS m(id uuid, account_id uuid, environment text, recipient_domain text, tier smallint,
@@ -54,7 +55,7 @@ def explain(connection: Connection, settings: Settings, draft: Draft) -> dict[st
     row = rows(connection, _OF_DRAFT, as_json([{name: draft.row[name] for name in _COLUMNS}]))[0]
     policy = _policy_of(connection, ruling.key_of(row))
     facts = ruling.facts_of(connection, [(row, _asking_all(policy))], {row.id: _content_of(draft)})[row.id]
-    made = decide(facts, policy, World(routing.sources_of(connection, [row.account_id])))
+    made = _decided(connection, row, facts, policy)
     start = max(clock.now(), draft.row["scheduled_time"] or clock.now())
     plan = _Plan(start, made.retry or row.retry_preset or settings.retry_preset, made.expires)
     about = {"message_id": None, "recipient": draft.row["recipient"], "canary": row.canary_version == policy.version}
@@ -72,7 +73,7 @@ def explain_message(
     routed = row.status not in ("scheduled", "queued")
     policy = _policy_of(connection, _stamped(row) if routed or row.decision else ruling.key_of(row))
     facts = ruling.facts_of(connection, [(row, _asking_all(policy))])[row.id]
-    made = decide(facts, policy, World(routing.sources_of(connection, [row.account_id])))
+    made = _decided(connection, row, facts, policy)
     expires = row.expires_at if routed else made.expires
     retries = row.own_retry or made.retry or row.retry_preset or settings.retry_preset
     plan = None if row.ended_at else _Plan(row.next_attempt_at, retries, expires, row.attempt_no + 1)
@@ -80,6 +81,12 @@ def explain_message(
              "canary": row.canary_version == policy.version}  # fmt: skip
     answer = _told(settings, row, facts, policy, made, plan, about)
     return answer | {"decision": _recorded(row, made)}
+
+
+def _decided(connection: Connection, row: Any, facts: Facts, policy: Policy) -> Decision:
+    sources = routing.sources_of(connection, [row.account_id])
+    standings = stand(connection, [(facts, policy)], sources, hold=False)
+    return decide(facts, policy, World(sources, standings.look if standings else None))
 
 
 def _recorded(row: Any, made: Decision) -> dict[str, Any]:
@@ -148,6 +155,7 @@ def _told(
         "environment": facts.environment,
         "priority": TIERS[facts.tier],
         "suppression": row.suppressed,
+        "hold": encode("hld", row.hold) if row.hold else None,
         "policy_version": policy.version,
         "defaults_version": policy.defaults_version,
         "canary": about["canary"],
@@ -161,7 +169,7 @@ def _told(
 
 def _attempts(settings: Settings, row: Any, made: Decision, plan: _Plan | None) -> list[dict[str, Any]]:
     """The timetable, where there will be one."""
-    if plan is None or row.suppressed or made.act not in ("send", "wait"):
+    if plan is None or row.suppressed or row.hold or made.act not in ("send", "wait"):
         return []
     found = timetable(plan.start, plan.retries, plan.expires, first=plan.first, scale=settings.time_scale)
     return [each | {"at": _instant(each["at"])} for each in found]

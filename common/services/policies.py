@@ -144,19 +144,21 @@ def author_of(connection: Connection, owner: Owner) -> str:
 
 
 _SOURCES = """
-SELECT name, kind FROM sources WHERE enabled AND (account_id IS NULL OR account_id = %s)
+SELECT name, kind, account_id FROM sources WHERE enabled AND (account_id IS NULL OR account_id = %s)
 """
 
 
 def known_to(connection: Connection, owner: Owner) -> policy_checks.Known:
     """What a document of this owner may name: the operator's may name only what every account shares."""
-    sources = {row.name: row.kind for row in rows(connection, _SOURCES, owner.account_id)}
+    found = rows(connection, _SOURCES, owner.account_id)
+    sources = {row.name: row.kind for row in found}
     if owner.account_id is None:
         # The account's own sink takes it, whatever its name.
         sinks = rows(connection, "SELECT 1 FROM sources WHERE kind = 'sink' LIMIT 1")
         return policy_checks.Known(sources | ({"\x00sink": "sink"} if sinks else {}))
     defaults = get(connection, Owner(None, owner.principal), current_version(connection, Owner(None, owner.principal)))
-    return policy_checks.Known(sources, tuple(defaults["document"].get("pools", {})))
+    own = any(row.account_id is not None and row.kind != "sink" for row in found)
+    return policy_checks.Known(sources, tuple(defaults["document"].get("pools", {})), own)
 
 
 def check(connection: Connection, owner: Owner, document: Document) -> dict[str, Any]:

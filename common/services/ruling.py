@@ -15,6 +15,7 @@ from common.db.session import rows
 from common.domain.policy import Layer, Policy, compile_policy, share_of
 from common.domain.provider_domains import provider_for
 from common.domain.routing import Decision, Facts, Source, World, decide
+from common.services.standing import stand
 
 FIRST_VERSION = 1
 """Of every account, before it publishes anything: an empty document."""
@@ -89,8 +90,16 @@ def decide_many(
     compiled = policies(connection, keys.values())
     ruled = [(row, compiled[keys[row.id]]) for row in found if row.id in keys]
     facts = facts_of(connection, ruled)
-    world = World(sources)
-    return {row.id: (policy, decide(facts[row.id], policy, world)) for row, policy in ruled}
+    standings = stand(connection, [(facts[row.id], policy) for row, policy in ruled], sources, hold=True)
+    if standings is None:
+        return {row.id: (policy, decide(facts[row.id], policy, World(sources))) for row, policy in ruled}
+    world, made = World(sources, standings.look), {}
+    for row, policy in ruled:
+        decision = decide(facts[row.id], policy, world)
+        standings.took(facts[row.id], decision, sources)
+        made[row.id] = (policy, decision)
+    standings.keep(connection)
+    return made
 
 
 def facts_of(

@@ -42,7 +42,7 @@ def stamp(connection: Connection, decided: Sequence[tuple[Any, Policy, Decision]
 
 
 def _stamped(row: Any, policy: Policy, made: Decision) -> dict[str, Any]:
-    wait = WAIT_SECONDS / current_settings().time_scale if made.act == "wait" else None
+    wait = max(made.wait or 0.0, WAIT_SECONDS / current_settings().time_scale) if made.act == "wait" else None
     return {
         "id": row.id,
         "version": policy.version,

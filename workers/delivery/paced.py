@@ -203,8 +203,9 @@ def _most_threads() -> int:
 
 
 def by_path(claimed: Sequence[Claimed]) -> list[list[Claimed]]:
-    """Groups of one path each, in order. A path bears its source's name, which two accounts may have given alike."""
-    groups: dict[tuple[UUID | None, str], list[Claimed]] = {}
+    """Groups of one path and one demand of TLS each, in order. A path bears its source's name, which two accounts may
+    have given alike."""
+    groups: dict[tuple[UUID | None, str, str], list[Claimed]] = {}
     for each in claimed:
-        groups.setdefault((each.row.source_id, each.row.path or ""), []).append(each)
+        groups.setdefault((each.row.source_id, each.row.path or "", each.row.tls or ""), []).append(each)
     return list(groups.values())

@@ -1,5 +1,10 @@
 """The limits of a way out: a relay, or a site and its provider. Never here: counters or DNS."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from common.domain.pace_limits import PaceLimit, said
 from common.domain.profiles import profile_named
 from common.domain.providers import provider_named
 from common.domain.sites import Site
@@ -31,3 +36,18 @@ def scope_of_site(way: Exit, site: Site) -> Scope:
         return Scope(str(way.id), site.key, site.name, (level,))
     wide = Level(f"{way.id}/provider/{likes.name}", likes.connections, likes.per_second, first)
     return Scope(str(way.id), likes.name, likes.name, (level, wide))
+
+
+def within(scope: Scope, limits: Sequence[PaceLimit], provider: str | None, hosts: Sequence[str]) -> Scope:
+    """The scope as policies want it: a provider's limits are for its widest level, a site's for the narrowest."""
+    wide = said([each for each in limits if each.site is None], provider, hosts)
+    narrow = said([each for each in limits if each.site is not None], provider, hosts)
+    levels = [*scope.levels[:-1], _limited(scope.levels[-1], wide)]
+    levels[0] = _limited(levels[0], narrow)
+    return replace(scope, levels=tuple(levels))
+
+
+def _limited(level: Level, values: dict[str, tuple[Any, str]]) -> Level:
+    connections = values["connections"][0] if "connections" in values else level.connections
+    rate = values["per_second"][0] if "per_second" in values else level.per_second
+    return replace(level, connections=connections, per_second=rate, start=min(level.start, connections))

@@ -20,6 +20,7 @@ from common.pacing import Scope
 from common.services import tls_results
 from common.services.delivery import Claimed
 from workers.delivery.judging import Judging
+from workers.delivery.learning import Learning
 from workers.delivery.mx import Verdict
 from workers.delivery.sessions import Sessions
 from workers.delivery.smtp import ConnectFailed, Mail, Target
@@ -50,7 +51,8 @@ class Targets:
         self._settings = settings
         self._records = TlsRecords(settings)
         self._sessions = Sessions(memory=self._records)
-        self._ways = Ways(settings)
+        self._learning = Learning(settings)
+        self._ways = Ways(settings, learning=self._learning)
         self._judging = Judging()
         self._flushed = clock.monotonic()
         atexit.register(self.flush)
@@ -63,7 +65,16 @@ class Targets:
         if optional:
             done += self._send_alike(sample, optional, may_finish, optional=True)
         self._flush_now_and_then()
-        return [(mail, self._judging.settle(outcome)) for mail, outcome in done]
+        judged = [(mail, self._judging.settle(outcome)) for mail, outcome in done]
+        self._mark(sample, [outcome for _, outcome in judged])
+        return judged
+
+    def _mark(self, sample: Claimed, outcomes: Sequence[Outcome]) -> None:
+        """Remember for routing how the path did."""
+        provider = next((outcome.provider for outcome in outcomes if outcome.provider), None)
+        place = self._ways.place_of(sample.row.source_id, sample.row.recipient_domain, provider)
+        if place is not None:
+            self._learning.mark(sample.row.source_id, place, outcomes)
 
     def scope_of(self, sample: Claimed) -> Scope | None:
         """What mail like this is paced by; None when it is not."""
@@ -153,7 +164,8 @@ class Targets:
 
     def _targets(self, sample: Claimed, optional: bool) -> Sequence[Target]:
         """Where to, in order. Raises Verdict."""
-        return self._ways.targets(sample.row.source_id, sample.row.recipient_domain, optional=optional)
+        row = sample.row
+        return self._ways.targets(row.source_id, row.recipient_domain, optional=optional, least=row.tls)
 
     def _flush_now_and_then(self) -> None:
         if clock.monotonic() - self._flushed >= FLUSH_SECONDS:

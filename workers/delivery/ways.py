@@ -5,6 +5,7 @@ Never here: sending.
 
 import socket
 from collections.abc import Sequence
+from dataclasses import replace
 from ipaddress import ip_address
 from typing import NoReturn
 from uuid import UUID
@@ -13,20 +14,28 @@ from common.caching import Remembered
 from common.config import Settings
 from common.db.session import transaction
 from common.domain.egress import may_reach, read_networks
+from common.domain.pace_limits import PaceLimit
 from common.domain.profiles import profile_named
 from common.domain.providers import provider_named
-from common.domain.sites import identify
+from common.domain.sites import Site, identify
 from common.pacing import Scope
-from common.services import sources
+from common.services import pace_limits, sources
+from common.services.path_health import RELAY
 from common.services.sources import Exit
+from workers.delivery.learning import Learning
 from workers.delivery.mx import MOST_ADDRESSES, Exchangers, Host, Verdict, find_addresses, find_exchangers
-from workers.delivery.scopes import scope_of_relay, scope_of_site
+from workers.delivery.scopes import scope_of_relay, scope_of_site, within
 from workers.delivery.smtp import Demand, Target
 from workers.delivery.sts import Policies
-from workers.delivery.tls import Undecided, demand_for, permitted
+from workers.delivery.tls import ORDER, Undecided, demand_for, permitted
 from workers.resolver import NoAnswer, NoName, Resolver, Unclear
 
 _HEADER_BYTES = 16_384
+LIMITS_SECONDS = 2.0
+"""A published policy's limits are in force everywhere after this long."""
+
+Paced = tuple[Scope, str | None, list[str]]
+"""A scope with the provider and the mail hosts behind it."""
 
 
 def says_tls_optional(content: bytes) -> bool:
@@ -39,12 +48,19 @@ def says_tls_optional(content: bytes) -> bool:
 class Ways:
     """Shared by every delivery thread of a process."""
 
-    def __init__(self, settings: Settings, resolver: Resolver | None = None, policies: Policies | None = None) -> None:
-        self._settings = settings
+    def __init__(
+        self,
+        settings: Settings,
+        resolver: Resolver | None = None,
+        policies: Policies | None = None,
+        learning: Learning | None = None,
+    ) -> None:
+        self._settings, self._learning = settings, learning
         self._allowed = read_networks(settings.egress_allow)
         self.resolver = resolver or Resolver(settings)
         self._policies = policies or Policies(settings, self.resolver, self._allowed)
-        self._scopes: Remembered[tuple[UUID, str], Scope | None] = Remembered(seconds=30.0)
+        self._scopes: Remembered[tuple[UUID, str], Paced | None] = Remembered(seconds=30.0)
+        self._limits: Remembered[UUID | None, tuple[PaceLimit, ...]] = Remembered(seconds=LIMITS_SECONDS)
         self._exits: Remembered[UUID, Exit | None] = Remembered()
         self._ipv6: Remembered[str, bool] = Remembered(seconds=3600.0)
 
@@ -57,24 +73,46 @@ class Ways:
         way = self._exit(source_id)
         if way is None or way.kind == "sink":
             return None
-        return self._scopes.get((source_id, domain if way.kind == "direct" else ""), lambda: self._scope(way, domain))
+        found = self._scopes.get((source_id, domain if way.kind == "direct" else ""), lambda: self._scope(way, domain))
+        limits = self._limits.get(way.account_id, lambda: self._load_limits(way.account_id))
+        if found is None or not limits:
+            return found and found[0]
+        return within(found[0], limits, found[1], found[2])
 
-    def _scope(self, way: Exit, domain: str) -> Scope | None:
+    def _load_limits(self, account_id: UUID | None) -> tuple[PaceLimit, ...]:
+        with transaction() as connection:
+            return pace_limits.of_owner(connection, account_id)
+
+    def _scope(self, way: Exit, domain: str) -> Paced | None:
         if way.kind == "relay":
-            return scope_of_relay(way)
+            return scope_of_relay(way), way.profile, [way.host or ""]
         try:
             exchangers = find_exchangers(self.resolver, domain)
         except Verdict:
             return None
         policy, _ = self._policies.find(domain)
-        names = permitted(exchangers.names, policy)
-        return scope_of_site(way, identify(name for _, name in names)) if names else None
+        names = [name for _, name in permitted(exchangers.names, policy)]
+        if not names:
+            return None
+        site = identify(names)
+        return scope_of_site(way, site), site.provider, [name.lower().rstrip(".") for name in names]
 
-    def targets(self, source_id: UUID, domain: str, *, optional: bool = False) -> Sequence[Target]:
-        """In the order in which they are to be tried. Raises Verdict."""
+    def place_of(self, source_id: UUID, domain: str, provider: str | None) -> str | None:
+        """Where a source's mail to a domain is counted; None for a sink, which is ours."""
+        way = self._exit(source_id)
+        if way is None or way.kind == "sink":
+            return None
+        return RELAY if way.kind == "relay" else provider or domain
+
+    def targets(
+        self, source_id: UUID, domain: str, *, optional: bool = False, least: str | None = None
+    ) -> Sequence[Target]:
+        """In the order in which they are to be tried; with at least the TLS `least`. Raises Verdict."""
         way = self._exit(source_id)
         if way is None:
             raise Verdict("deferred", None, "4.3.5", "the source of this message is gone or disabled", "policy")
+        if least is not None and way.kind != "sink" and ORDER[least] > ORDER[way.tls]:
+            way, optional = replace(way, tls=least), False
         return self.of_exit(way, domain, optional=optional)
 
     def of_exit(self, way: Exit, domain: str, *, optional: bool = False) -> Sequence[Target]:
@@ -131,6 +169,7 @@ class Ways:
         # An address that is allowed by name is for labs and relays on the own network: no PTR can be had there.
         hosts = find_addresses(self.resolver, exchangers, self._allowed, ipv6 or bool(self._allowed))
         site = identify(name for _, name in exchangers.names)
+        self._learn(domain, site, exchangers)
         found: list[Target] = []
         undecided: Undecided | None = None
         for host in hosts:
@@ -152,6 +191,10 @@ class Ways:
         if not found:
             self._give_up(domain, undecided)
         return found
+
+    def _learn(self, domain: str, site: Site, exchangers: Exchangers) -> None:
+        if self._learning is not None:
+            self._learning.place(domain, site.provider, [name.rstrip(".") for _, name in exchangers.names])
 
     def _at_host(
         self, way: Exit, domain: str, host: Host, demand: Demand, site: str, provider: str | None

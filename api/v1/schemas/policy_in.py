@@ -7,7 +7,8 @@ from typing import Any
 from api.v1.schemas.fields import Choice, In, Text, Whole
 from api.v1.schemas.out import told
 from api.v1.schemas.shaped import Either, Named, Number, Several, Shaped
-from common.domain.policy import ACTS, GUARANTEES, ROLES
+from common.domain.pace_limits import UNSET
+from common.domain.policy import ACTS, GUARANTEES, ROLES, TLS_LEVELS
 from common.domain.providers import PROVIDERS
 from common.domain.retry import PRESETS
 from common.domain.suppressions import STREAM
@@ -71,6 +72,7 @@ RULE = Shaped(
         "pool": Text(63, pattern=NAME, metadata=told("With `act: pool`.", "transactional")),
         "fallback": Text(63, pattern=NAME, metadata=told("The pool when no member of the first can be used.")),
         "reason": Text(200, least=1, line=True, metadata=told("Why; shown on every message it touches.")),
+        "tls": Choice(TLS_LEVELS, metadata=told("At least this, whatever the source demands.", "required")),
         "max_age": Whole(1, _MONTH, metadata=told("Seconds after which it is given up.", 3600)),
         "retry": RETRY,
         "guarantee": Choice(GUARANTEES, metadata=told("When an outcome stays unknown.", "at_least_once")),
@@ -79,22 +81,53 @@ RULE = Shaped(
     metadata=told("The first rule whose terms all hold decides."),
 )
 
+WARMUP = Shaped(
+    {
+        "start": Text(
+            10,
+            pattern=r"20[0-9]{2}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])",
+            metadata=told("Its first day, in UTC; at most the 28th.", "2026-04-01"),
+        ),
+        "first": Whole(1, 1_000_000, metadata=told("Messages a day to one provider on the first day.", 50)),
+        "growth": Number(1, 10, metadata=told("From one day to the next.", 1.4)),
+        "target": Whole(1, 100_000_000, metadata=told("From there on nothing is capped.", 20_000)),
+    },
+    needs=("start",),
+    metadata=told("A source that is new to receivers carries little at first."),
+)
+
 MEMBER = Shaped(
     {
         "source": Text(63, pattern=NAME, metadata=told("The name of a source.", "ses-eu")),
         "weight": Number(0, 1000, metadata=told("Its share among members that can be used.", 3)),
         "role": Choice(ROLES, metadata=told("A standby is used when no primary can be.", "primary")),
+        "warmup": WARMUP,
     },
     needs=("source",),
 )
 
 POOL = Shaped({"members": Several(MEMBER, 20, least=1)}, needs=("members",))
 
+LIMIT = Shaped(
+    {
+        "provider": Choice(PROVIDER_NAMES, metadata=told("For all mail to a provider's servers.", "google")),
+        "site": Text(253, pattern=_SUFFIX, metadata=told("For mail hosts, or a relay, that end in this.")),
+        "connections": Either(
+            Choice((UNSET,)), Whole(1, 1000), metadata=told("At once. `unset` takes the operator's back.")
+        ),
+        "per_second": Either(
+            Choice((UNSET,)), Number(0.001, 100_000), metadata=told("Mails. `unset` takes the operator's back.")
+        ),
+    },
+    metadata=told("Without `provider` and `site`: for every destination."),
+)
+
 _TTL = Whole(1, _MONTH, metadata=told("Seconds.", 600))
 
 PARTS: dict[str, Any] = {
     "rules": Several(RULE, 200, metadata=told("Asked in order; the first that fits decides.")),
     "pools": Named(Text(63, pattern=NAME), POOL, 50, metadata=told("Ways out that share work.")),
+    "pacing": Several(LIMIT, 200, metadata=told("Limits of the account's own sources, or with the operator's of all.")),
     "retry": RETRY,
     "ttl": Shaped(
         {

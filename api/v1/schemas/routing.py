@@ -133,6 +133,7 @@ class RoutingOut(out.Out):
     environment = out.text("`live` or `test`.", "live")
     priority = out.text("Its tier.", "critical")
     suppression = out.text("Why the address receives nothing; null when it does.", null=True)
+    hold = out.ident("hld", "What keeps it back now; holds by tag, template or key only of a message.", null=True)
     policy_version = out.whole("The policy that rules it.", 3)
     defaults_version = out.whole("The operator's defaults under it; 0 when there are none.", 0)
     canary = out.flag("Whether it is ruled by a version that is only being tried.")

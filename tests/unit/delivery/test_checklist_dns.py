@@ -1,6 +1,6 @@
 """delivery.md 3.2, lines 1 to 12: from a domain to the addresses that mail may go to."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any, cast
@@ -10,6 +10,7 @@ import pytest
 
 from common import clock
 from common.config import Settings
+from common.domain.outcomes import Outcome
 from common.services.delivery import Claimed
 from common.services.sources import Exit
 from tests.fakes.dns_lab import DnsLab, InTurn
@@ -53,6 +54,9 @@ class Direct(Targets):
 
     def _targets(self, sample: Claimed, optional: bool) -> list[Target]:
         return list(self._ways.of_exit(self._way, "example.net", optional=optional))
+
+    def _mark(self, sample: Claimed, outcomes: Sequence[Outcome]) -> None:
+        """Nor is there anybody to tell how it went."""
 
     def flush(self) -> None:
         """There is no database here."""

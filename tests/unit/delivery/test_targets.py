@@ -1,8 +1,10 @@
 """A path's mail when its connections end early: each mail still gets its one outcome, over a fresh connection."""
 
+from collections.abc import Sequence
 from typing import cast
 
 from common.config import read_settings
+from common.domain.outcomes import Outcome
 from common.services.delivery import Claimed
 from tests.fakes.scripted import Drop, Expect, Scripted, hello, mail
 from workers.delivery.smtp import Mail, Target
@@ -21,6 +23,9 @@ class Fixed(Targets):
 
     def _targets(self, sample: Claimed, optional: bool) -> list[Target]:
         return [Target("127.0.0.1", self._port, tls="none")]
+
+    def _mark(self, sample: Claimed, outcomes: Sequence[Outcome]) -> None:
+        """There is no database here."""
 
 
 def a_mail(name: str) -> Mail:
