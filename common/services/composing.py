@@ -265,6 +265,7 @@ def _draft(
         "idempotency_key": idempotency_key,
         "stream": None,
         "topic": fields.get("topic"),
+        "supersede_key": fields.get("supersede_key"),
     }
     public: dict[str, Any] = {
         "message_id": public_id,

@@ -263,6 +263,8 @@ def shown(row: Any) -> dict[str, Any]:
         "metadata": row.metadata or {},
         "stream": row.stream,
         "topic": row.topic,
+        "supersede_key": row.supersede_key,
+        "superseded_by": encode("msg", row.superseded_by) if row.superseded_by else None,
         "locale": row.locale,
         "sensitive": row.sensitive,
         "environment": row.environment,

@@ -19,7 +19,7 @@ from common.db.session import as_json, rows, run, transaction
 from common.domain.errors import DomainError, InFlight, InvalidRequest, KeyReused, Unavailable
 from common.domain.events import API_VERSION
 from common.queueing import publisher, queues, tasks
-from common.services import idempotency
+from common.services import idempotency, superseding
 from common.services.composing import Draft
 from common.services.events import fan_out
 from common.services.idempotency import Claim
@@ -47,8 +47,8 @@ WITH x AS MATERIALIZED (
     sender jsonb, subject text, html text, text text, template_id uuid, template_slug text,
     template_version integer, template_data jsonb, locale text, cc jsonb, bcc jsonb, reply_to jsonb,
     headers jsonb, attachments jsonb, metadata jsonb, tags text[], sensitive boolean, key_id uuid, batch_id uuid,
-    original_id uuid, request_id text, stream text, topic text, idempotency_key text, route text, fingerprint text,
-    answer_status integer, answer text, mime text)
+    original_id uuid, request_id text, stream text, topic text, supersede_key text,
+    idempotency_key text, route text, fingerprint text, answer_status integer, answer text, mime text)
 )"""
 
 _KEYED = """, keyed AS (
@@ -72,11 +72,11 @@ _WRITTEN = (
     """, written AS (
   INSERT INTO messages (id, account_id, environment, status, tier, created_at, updated_at, next_attempt_at,
     ticket_at, scheduled_time, expires_at, recipient, recipient_key, recipient_domain, policy_version,
-    delivery_guarantee, stream, topic)
+    delivery_guarantee, stream, topic, supersede_key)
   SELECT f.id, f.account_id, f.environment, f.status, f.tier, f.created_at, f.created_at, f.starts,
          CASE WHEN f.scheduled_time IS NULL THEN clock_timestamp() END, f.scheduled_time, f.expires_at,
          f.recipient, f.recipient_key, f.recipient_domain, a.policy_version, a.delivery_guarantee, f.stream,
-         f.topic
+         f.topic, f.supersede_key
     FROM fresh f JOIN accounts a ON a.id = f.account_id ORDER BY f.ord
   RETURNING id
 ), filled AS (
@@ -124,8 +124,9 @@ _ATTACH = "UPDATE message_contents SET attachments = %s WHERE message_id = %s"
 def write(connection: Connection, settings: Settings, drafts: Sequence[Draft]) -> dict[UUID, list[UUID]]:
     """Write drafts in the caller's transaction; answers the written ones with their webhook deliveries.
 
-    A draft whose Idempotency-Key was taken before is not written and not answered. Large files follow in a
-    statement of their own: the first one would read them several times.
+    What a draft's supersede key withdraws is withdrawn here, and its webhook deliveries are among the draft's. A draft
+    whose Idempotency-Key was taken before is not written and not answered. Large files follow in a statement of
+    their own: the first one would read them several times.
     """
     parameter = []
     heavy = [draft for draft in drafts if draft.size > LARGE and draft.row["attachments"]]
@@ -140,6 +141,9 @@ def write(connection: Connection, settings: Settings, drafts: Sequence[Draft]) -
                 "answer": orjson.dumps(draft.public).decode(),
             }
         parameter.append({name: value for name, value in row.items() if value is not None})
+    superseding_ones = superseding.keyed(drafts)
+    if superseding_ones:
+        superseding.take_turns(connection, superseding_ones)
     keyed = any(draft.idempotency_key is not None for draft in drafts)
     if keyed:
         values: tuple[Any, ...] = (as_json(parameter), settings.idempotency_hours, API_VERSION)
@@ -150,6 +154,9 @@ def write(connection: Connection, settings: Settings, drafts: Sequence[Draft]) -
     for draft in heavy:
         if draft.id in written:
             run(connection, _ATTACH, as_json(draft.row["attachments"]), draft.id)
+    winners = [draft.id for draft in superseding_ones if draft.id in written]
+    for by, done in superseding.withdraw(connection, winners) if winners else ():
+        written[by] += done.deliveries
     return written
 
 

@@ -255,6 +255,14 @@ MessageIn = _Message.from_dict(
         "topic": Text(
             63, least=1, pattern=STREAM, metadata=told("As stream, finer: what a recipient may leave alone.", "weekly")
         ),
+        "supersede_key": Text(
+            128,
+            least=1,
+            pattern=r"[\x20-\x7e]*",
+            metadata=told(
+                "Withdraws an older message to the same recipient with the same key that still waits.", "login-code"
+            ),
+        ),
         "ttl": Whole(1, 30 * 86400, metadata=told("Seconds until it expires; not beside expires_at.", 600)),
         "expires_at": Moment(metadata=told("When it expires; not beside ttl.")),
         "scheduled_time": Moment(metadata=told("Send it then: at most 30 days ahead.", LATER)),

@@ -81,6 +81,8 @@ _Message = out.Out.from_dict(
         "priority": out.text("Its tier: critical, normal or bulk.", "critical"),
         "stream": out.text("The kind of mail it is.", "product-updates", null=True),
         "topic": out.text("What it is about.", "weekly", null=True),
+        "supersede_key": out.text("What a newer message withdraws it by.", "login-code", null=True),
+        "superseded_by": out.ident("msg", "The newer message that withdrew it.", null=True),
         "locale": out.text("The language it was asked for in.", "de-AT", null=True),
         "sensitive": out.flag("Whether its content goes as soon as it has ended."),
         "attempts": out.whole("How often it was tried.", 1),

@@ -60,6 +60,9 @@ class Message(Base):
     decision: Mapped[Any | None] = mapped_column(JSONB)
     hold_id: Mapped[UUID | None]
     held_at: Mapped[datetime | None]
+    supersede_key: Mapped[str | None]
+    superseded_by: Mapped[UUID | None]
+    skip_seconds: Mapped[float | None]
 
 
 class MessageContent(Base):

@@ -46,6 +46,7 @@ _FIELDS: dict[str, Any] = {
     "priority": st.one_of(st.sampled_from(["critical", "normal", "bulk", "urgent"]), _JUNK),
     "stream": st.sampled_from(["product-updates", "Not A Stream", "", 5]),
     "topic": st.sampled_from(["weekly", "-", 5]),
+    "supersede_key": st.sampled_from(["weekly", "-", 5]),
     "ttl": st.one_of(st.integers(-1, 40 * 86400), st.just(60.0), _JUNK),
     "expires_at": _TIMES,
     "scheduled_time": st.one_of(_TIMES, _JUNK),
