@@ -15,18 +15,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
-from aiosmtpd.smtp import SMTP
+from aiosmtpd.smtp import SMTP, Envelope
 
 from common.config import Settings
+from workers.receiving import LONGEST_LINE, Patience, Reception, Refusal, Turns
 
 log = structlog.get_logger()
 logging.getLogger("mail.log").setLevel(logging.ERROR)  # aiosmtpd tells every line, passwords not always hidden
 
 DRAIN_SECONDS = 10.0
 IDLE_SECONDS = 300.0
-LONGEST_LINE = 1 << 16
-"""RFC 5321 allows 998; whoever sends longer ones means one line, and is read."""
-
 
 _ENHANCED = {
     "250 OK": "250 2.0.0 OK",
@@ -36,8 +34,6 @@ _ENHANCED = {
     "503 Error: nested MAIL command": "503 5.5.1 MAIL was sent already: RSET takes it back",
     "500 Error: bad syntax": "500 5.5.2 that is no command",
     "500 Command line too long": "500 5.5.2 the line is too long",
-    "500 Line too long (see RFC5321 4.5.3.1.6)": "500 5.5.2 a line is longer than 65,535 octets",
-    "552 Error: Too much mail data": "552 5.3.4 the mail is larger than is taken here",
     "552 Error: message size exceeds fixed maximum message size": "552 5.3.4 the mail is larger than is taken here",
 }
 """What aiosmtpd says without an enhanced code (RFC 2034), said with one."""
@@ -47,19 +43,20 @@ _ENHANCED = {
 class Crowd:
     """Every open session of one process: how many, from where, and which are in the middle of a mail.
 
-    `most_receiving` bounds memory: so many mails are taken in at once, and others wait their turn.
+    `most_receiving` bounds memory: so many large mails are taken in at once, and others wait their turn.
     """
 
     most: int
     most_of_one: int
     most_receiving: int = 16
+    patience: Patience = Patience()
     sessions: set["Session"] = field(default_factory=set)
     by_peer: Counter[str] = field(default_factory=Counter)
     stopping: bool = False
-    turn: asyncio.Semaphore = field(init=False)
+    turns: Turns = field(init=False)
 
     def __post_init__(self) -> None:
-        self.turn = asyncio.Semaphore(self.most_receiving)
+        self.turns = Turns(self.most_receiving)
 
     def refusal(self, peer: str) -> str | None:
         """Why another session from here is not served, as SMTP says it."""
@@ -132,15 +129,43 @@ class Session(SMTP):
             transport.close()
 
     async def smtp_DATA(self, arg: str) -> None:
-        """As ever; and the end of the process waits for it."""
+        """Take the mail in and hand it over. The end of the process waits for it, and nobody holds up the others."""
+        if await self.check_helo_needed() or await self.check_auth_needed("DATA"):
+            return
+        assert self.envelope is not None
+        if not self.envelope.rcpt_tos:
+            await self.push("503 5.5.1 send RCPT first")
+        elif arg:
+            await self.push("501 5.5.4 DATA takes nothing")
+        else:
+            await self._receive(self.envelope)
+
+    async def _receive(self, envelope: Envelope) -> None:
         self.receiving = True
+        patience = self._crowd.patience
+        reception = Reception(self._reader, self._crowd.turns, patience, self.data_size_limit or 1 << 62)
+        self._reset_timeout(patience.whole + patience.turn + IDLE_SECONDS)  # ours are the bounds until the answer
         try:
-            async with self._crowd.turn:
-                await super().smtp_DATA(arg)
+            await self.push("354 go ahead; end with <CR><LF>.<CR><LF>")
+            envelope.content = envelope.original_content = await reception.read()
+            await self._answer(await self._call_handler_hook("DATA"))
+        except Refusal as refusal:
+            if refusal.over:
+                self.hang_up(refusal.line)
+            else:
+                await self._answer(refusal.line)
         finally:
+            reception.close()
             self.receiving = False
         if self._crowd.stopping:
             self.hang_up("421 4.3.2 stopping; try again")
+
+    async def _answer(self, line: str) -> None:
+        self.envelope = self._create_envelope()
+        await self.push(line)
+
+    def _timeout_cb(self) -> None:
+        self.hang_up("421 4.4.2 nothing came for too long")
 
 
 def _is_loopback(transport: asyncio.BaseTransport) -> bool:
