@@ -29,6 +29,7 @@ IDS = {
     "webhook_id": ("whk", "webhook"),
     "delivery_id": ("whd", "webhook delivery"),
     "domain_id": ("dom", "domain"),
+    "sender_id": ("snd", "sender"),
     "mail_id": ("mbx", "mail"),
     "source_id": ("src", "source"),
     "rule_id": ("rul", "reply rule"),

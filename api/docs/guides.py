@@ -9,7 +9,7 @@ from markupsafe import Markup
 from api.docs import markdown
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs"
-_FIRST = ("quickstart", "retries", "command-line", "api", "sending", "templates", "webhooks", "events", "lifecycle")
+_FIRST = ("quickstart", "retries", "command-line", "api", "senders", "templates", "webhooks", "events", "lifecycle")
 _BUILT, _OPERATING = "How it is built", "Operating"
 _GROUPS = {
     "architecture": _BUILT,

@@ -1,6 +1,6 @@
 """What a restricted key may do: from which networks, with which scope, and what it may send. Pure.
 
-Senders are checked where they are found (services/composing.py).
+Senders are checked where they are found (services/identities.py).
 """
 
 import ipaddress

@@ -1,7 +1,7 @@
 """compose(...): a validated request becomes a Draft, the row to be. Sender, template proof, tier and times.
 
-Reads templates and domains (remembered for 5 s); writes nothing. Never here: shapes (the API's
-schemas) and the transaction (accepting.py).
+Reads templates (remembered for 5 s); writes nothing. Never here: who it is from (identities.py), shapes (the
+API's schemas) and the transaction (accepting.py).
 """
 
 from dataclasses import dataclass
@@ -13,14 +13,15 @@ from common.caching import Remembered
 from common.config import Settings
 from common.db.session import transaction
 from common.domain import tiers
-from common.domain.addresses import Address, AddressError, parse_address, split_display_name
-from common.domain.errors import FieldError, Forbidden, InvalidFields
+from common.domain.addresses import parse_address
+from common.domain.errors import FieldError, InvalidFields
 from common.domain.fingerprints import fingerprint
 from common.domain.ids import encode, new_id
 from common.domain.principals import Principal
 from common.domain.restrictions import check_restrictions
 from common.domain.templates import RenderError, Template
-from common.services import domains, templates
+from common.services import identities, templates
+from common.services.identities import Identity
 from common.services.rendering import render
 
 PAST_TOLERANCE = timedelta(minutes=5)
@@ -43,7 +44,6 @@ class Draft:
 
 
 _templates: Remembered[tuple[UUID, str], Template] = Remembered()
-_domains: Remembered[UUID, frozenset[str]] = Remembered()
 
 
 def _load_template(account_id: UUID, slug: str) -> Template | None:
@@ -60,18 +60,10 @@ def _load_template(account_id: UUID, slug: str) -> Template | None:
         return None
 
 
-def _load_domains(account_id: UUID) -> frozenset[str]:
-    def load() -> frozenset[str]:
-        with transaction() as connection:
-            return domains.verified(connection, account_id)
-
-    return _domains.get(account_id, load)
-
-
 def forget() -> None:
-    """Drop what is remembered; for a process that has just changed a template or a domain."""
+    """Drop what is remembered; for a process that has just changed a template, a domain or a sender."""
     _templates.forget()
-    _domains.forget()
+    identities.forget()
 
 
 def compose(
@@ -89,18 +81,18 @@ def compose(
     errors: list[FieldError] = []
     stream = check_restrictions(principal, fields)
     template = _find_template(principal, fields, errors)
-    sender, sender_address = _find_sender(principal, fields, template, errors)
+    identity = identities.choose(principal, fields, template, errors)
     subject = _prove_rendering(fields, template, errors)
     starts, expires = _find_times(settings, fields, now, errors)
-    if errors:
+    if errors or identity is None:
         raise InvalidFields(errors)
-    check_sender(settings, principal, sender_address)
+    identities.check_sender(settings, principal, identity.address)
     draft = _draft(
         settings,
         principal,
         fields,
         template,
-        sender,
+        identity,
         subject,
         starts,
         expires,
@@ -120,47 +112,6 @@ def _find_template(principal: Principal, fields: dict[str, Any], errors: list[Fi
     if template is None:
         errors.append(FieldError("template", "template_not_found", f"no published template is called {slug[:80]}"))
     return template
-
-
-def _find_sender(
-    principal: Principal, fields: dict[str, Any], template: Template | None, errors: list[FieldError]
-) -> tuple[dict[str, Any], Address | None]:
-    given = fields.get("from")
-    if given is None:
-        fallback = (template.sender if template else None) or principal.default_sender
-        if not fallback:
-            errors.append(
-                FieldError("from", "required", "is required: neither the template, the key nor the account has one")
-            )
-            return {}, None
-        name, email = split_display_name(fallback)
-        given = {"email": email, "name": name}
-    try:
-        address = parse_address(given["email"])
-    except AddressError as error:
-        errors.append(FieldError("from", "invalid_email", str(error)))
-        return {}, None
-    return {"email": address.email, "name": given.get("name")}, address
-
-
-def check_sender(settings: Settings, principal: Principal, address: Address | None) -> None:
-    if address is None:
-        return
-    allowed = principal.sender_domains
-    if allowed is not None and address.domain not in allowed:
-        raise Forbidden(
-            f"This key may not send from {address.domain}.",
-            code="domain_not_allowed",
-            errors=[FieldError("from", "unverified_domain", "use a domain this key is allowed to send from")],
-        )
-    if principal.environment == "test" or settings.sender_verification != "required":
-        return
-    if address.domain not in _load_domains(principal.account_id):
-        raise Forbidden(
-            f"The domain {address.domain} is not verified for this account.",
-            code="sender_not_verified",
-            errors=[FieldError("from", "unverified_domain", "verify the domain first, or send from a verified one")],
-        )
 
 
 def _prove_rendering(fields: dict[str, Any], template: Template | None, errors: list[FieldError]) -> str:
@@ -211,7 +162,7 @@ def _draft(
     principal: Principal,
     fields: dict[str, Any],
     template: Template | None,
-    sender: dict[str, Any],
+    identity: Identity,
     subject: str,
     starts: datetime | None,
     expires: datetime | None,
@@ -242,7 +193,7 @@ def _draft(
         "recipient_key": recipient.key,
         "recipient_domain": recipient.domain,
         "recipient_name": fields["recipient"].get("name"),
-        "sender": sender,
+        "sender": identity.sender,
         "subject": subject,
         "html": fields.get("html"),
         "text": fields.get("text"),
@@ -253,7 +204,7 @@ def _draft(
         "locale": fields.get("locale"),
         "cc": fields.get("cc"),
         "bcc": fields.get("bcc"),
-        "reply_to": fields.get("reply_to"),
+        "reply_to": fields.get("reply_to") or ([identity.reply_to] if identity.reply_to else None),
         "headers": fields.get("headers"),
         "attachments": attachments,
         "mime": fields.get("mime"),

@@ -30,16 +30,6 @@ CHECK_SECONDS = 120
 DEFAULTS = ("default_sender", "return_path")
 
 
-def verified(connection: Connection, account_id: UUID) -> frozenset[str]:
-    """Names of the domains that `account_id` has proved to own, as lower-case A-labels."""
-    found = rows(
-        connection,
-        "SELECT name FROM domains WHERE account_id = %s AND state IN ('verified', 'degraded')",
-        account_id,
-    )
-    return frozenset(row.name for row in found)
-
-
 def declare_verified(connection: Connection, settings: Settings, account_id: UUID, name: str) -> None:
     """Take `name` as proved without DNS and let it sign; for the quickstart's own example domain."""
     found = rows(

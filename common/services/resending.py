@@ -19,7 +19,8 @@ from common.domain.fingerprints import fingerprint
 from common.domain.ids import encode, new_id
 from common.domain.principals import Principal
 from common.domain.restrictions import check_restrictions
-from common.services.composing import Draft, check_sender
+from common.services.composing import Draft
+from common.services.identities import check_sender
 
 _ORIGINALS = """
 SELECT m.tier, m.recipient, m.recipient_key, m.recipient_domain, m.stream, m.topic, c.*

@@ -25,7 +25,7 @@ from common.services import accounts, composing, delivery, domains, issuing, key
 MARK = "only-for-anna"
 """In everything that the first account makes: whoever else reads it, has seen too much."""
 
-ACCOUNT_WIDE = {"domains", "policy", "sources", "templates", "users"}
+ACCOUNT_WIDE = {"domains", "policy", "senders", "sources", "templates", "users"}
 """Blueprints whose things belong to both environments of an account."""
 
 INSTALLATION_WIDE = {"pacing", "reply_rules", "unknown_replies", "workers"}
@@ -120,6 +120,7 @@ def _furnish(house: House, account_id: str) -> None:
     house.ask("POST", f"/v1/templates/{MARK}/publish", house.anna, {})
     user = house.make("/v1/users", {"email": f"{MARK}@example.com", "role": "support"})
     domain = house.make("/v1/domains", {"name": f"{MARK}.example"})
+    sender = house.make("/v1/senders", {"email": f"hello@{MARK}.example", "name": MARK})
     source = house.make("/v1/sources", {"name": MARK, "kind": "relay", "host": "smtp.example.org", "tls": "required"})
     tried = house.make(f"/v1/sources/{source['id']}/tests", {})
     house.ask("PUT", "/v1/policy/draft", house.anna, {"rules": [{"name": MARK, "act": "automatic"}]})
@@ -138,6 +139,7 @@ def _furnish(house: House, account_id: str) -> None:
         "source_id": [source["id"]],
         "test_id": [tried["id"]],
         "domain_id": [domain["id"]],
+        "sender_id": [sender["id"]],
         "user_id": [user["id"]],
         "account_id": [account_id],
         "hold_id": [hold["id"]],

@@ -23,7 +23,7 @@ from common.domain.submissions.mails import read
 from common.domain.submissions.options import OptionError
 from common.limits import Limiter
 from common.services import keys, quotas, relaying
-from common.services.composing import check_sender
+from common.services.identities import check_sender
 from workers.relay.replies import FULL, REFUSED, TOO_OFTEN, reply_of, taken
 
 log = structlog.get_logger()

@@ -8,17 +8,20 @@ from common.domain.domain_records import PURPOSES
 from common.domain.domain_records import STATES as RECORD_STATES
 from common.domain.domain_states import STATES
 
+_SENDER = "Example <hello@mail.example.com>"
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?"
 
 
 class DomainIn(In):
     name = Host(253, required=True, metadata=told("The domain after the @ of senders.", "mail.example.com"))
-    default_sender = SenderText(metadata=told("Kept beside it, for whoever reads it.", "Example <hello@example.com>"))
+    default_sender = SenderText(
+        metadata=told("The sender of messages that name none, when neither key nor account has one.", _SENDER)
+    )
     return_path = Text(32, pattern=_LABEL, metadata=told("The label of the host that takes bounces.", "bounce"))
 
 
 class DomainChangeIn(In):
-    default_sender = SenderText(metadata=told("Kept beside it; null takes it back.", "Example <hello@example.com>"))
+    default_sender = SenderText(metadata=told("The sender of messages that name none; null takes it back.", _SENDER))
     return_path = Text(32, pattern=_LABEL, metadata=told("The label of the host that takes bounces.", "bounce"))
 
 
@@ -47,7 +50,9 @@ class DomainOut(out.Out):
     id = out.ident("dom", "Its id.")
     name = out.text("The domain.", "mail.example.com")
     state = out.text(f"{', '.join(STATES)}; a degraded one still sends, for three days.", "verified")
-    default_sender = out.text("Kept beside it.", "Example <hello@example.com>", null=True)
+    default_sender = out.text(
+        "The sender of messages that name none, when neither key nor account has one.", _SENDER, null=True
+    )
     return_path = out.text("The label of the host that takes bounces.", "bounce")
     records = out.listed(RecordOut, "What to publish, the required ones first.")
     findings = out.listed(out.mapped("purpose, state, diagnosis, fix"), "What else was looked at: SPF and MX.")

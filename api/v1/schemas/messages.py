@@ -228,7 +228,9 @@ class _Message(In):
 MessageIn = _Message.from_dict(
     {
         "recipient": Mailbox(required=True, metadata=told("Who receives it: one address.", "user@example.com")),
-        "from": Mailbox(metadata=told("Otherwise the template's, the key's, then the account's.", "hello@example.com")),
+        "from": Mailbox(
+            metadata=told("Otherwise the template's, the key's, the account's, then a domain's.", "hello@example.com")
+        ),
         "cc": Mailboxes(MAX_RECIPIENTS, metadata=told("Shown in the header; at most 49 together with bcc.")),
         "bcc": Mailboxes(MAX_RECIPIENTS, metadata=told("In the envelope only.")),
         "reply_to": Mailboxes(10, metadata=told("Where answers go.", "help@example.com")),

@@ -215,7 +215,9 @@ PREVIEW_IN = PreviewIn()
 TestSendIn = In.from_dict(
     {
         "recipient": Mailbox(required=True, metadata=told("Who receives it.", "you@example.com")),
-        "from": Mailbox(metadata=told("Otherwise the template's, the key's, then the account's.", "hello@example.com")),
+        "from": Mailbox(
+            metadata=told("Otherwise the template's, the key's, the account's, then a domain's.", "hello@example.com")
+        ),
         **{name: make() for name, make in _FILLED.items()},
     },
     name="TestSendIn",

@@ -55,4 +55,5 @@ class Sender(Base):
     email: Mapped[str]
     email_key: Mapped[str]
     name: Mapped[str | None]
+    reply_to: Mapped[str | None]
     created_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
