@@ -26,7 +26,8 @@ from common import clock
 FULL_FROM = 10_000
 SEED = 20260419
 """Of a short run, so that it finds the same each time; a long one draws a new one and tells it with a failure."""
-_share = 0.2
+SHORT_SHARE = 0.1
+_share = SHORT_SHARE
 _chosen = random.Random()
 _PLAIN = "^[ -~]*$"
 SOON, LATER = "sendarix-soon", "sendarix-later"
@@ -46,14 +47,14 @@ class Result:
 def conformance(app: Flask, token: str, *, cases: int) -> Result:
     """Send at least so many generated requests with this key; the seed is told with a failure."""
     global _share
-    _share = 1.0 if cases >= FULL_FROM else 0.2
+    _share = 1.0 if cases >= FULL_FROM else SHORT_SHARE
     schemathesis.openapi.format(SOON, _ahead(1, 10))
     schemathesis.openapi.format(LATER, _ahead(15, 25))
     with app.test_client() as client:
         raw = client.get("/openapi.json").get_json()
     operations = sum(len(item) for item in raw["paths"].values())
     config = SchemathesisConfig.from_dict(
-        ({} if cases >= FULL_FROM else {"seed": SEED}) | _settings(token, max(cases * 8 // (operations * 10), 14))
+        ({} if cases >= FULL_FROM else {"seed": SEED}) | _settings(token, max(cases * 6 // (operations * 10), 6))
     )
     schema = schemathesis.openapi.from_dict(_as_this_account_knows(raw), config=config)
     _chosen.seed(config.seed)
@@ -71,7 +72,7 @@ def conformance(app: Flask, token: str, *, cases: int) -> Result:
 
 @schemathesis.hook
 def filter_case(context: Any, case: schemathesis.Case) -> bool:
-    """In a short run every fifth case of the coverage phase, the same each time; `make fuzz` sends all.
+    """In a short run every tenth case of the coverage phase, the same each time; `make fuzz` sends all.
 
     Never one that is wrong only by what this module narrowed: those are right by the document.
     """
