@@ -19,7 +19,7 @@ mailbox = Blueprint("mailbox_pages", __name__)
 
 PAGE = 50
 VIEWS = ("html", "text", "headers", "source")
-_MAIL_CSP = (
+MAIL_CSP = (
     "sandbox allow-popups; default-src 'none'; style-src 'unsafe-inline'; img-src data:; "
     "form-action 'none'; base-uri 'none'; frame-ancestors 'self'"
 )
@@ -70,7 +70,7 @@ def read_mail(mail_id: str) -> Response:
 def read_mail_html(mail_id: str) -> Response:
     """The mail's own HTML, for the frame: an origin of its own, no script, no form, nothing fetched."""
     response = Response(_mail(mail_id)["html"] or "", mimetype="text/html")
-    response.headers["Content-Security-Policy"] = _MAIL_CSP
+    response.headers["Content-Security-Policy"] = MAIL_CSP
     response.headers["Referrer-Policy"] = "no-referrer"
     return response
 

@@ -4,18 +4,44 @@ Never here: what a page shows.
 """
 
 from typing import Any
+from urllib.parse import urlencode
 
 from flask import Response, g, make_response, render_template, request
 
+from api.dashboard.deeds import DEEDS
 from api.dashboard.words import LANGUAGES, speak
+from api.pages import MAIL_CSP
 from common import clock
 from common.domain.ids import encode, new_id
 
 TONES = {
-    "good": ("delivered", "active", "verified", "ok", "found", "enabled", "done", "succeeded", "ready", "up"),
-    "bad": ("bounced", "failed", "complained", "expired", "missing", "wrong", "disabled", "refused", "revoked", "dead"),
-    "warn": ("deferred", "suppressed", "held", "paused", "unknown", "pending", "invited", "warning", "degraded"),
-    "busy": ("queued", "accepted", "scheduled", "running", "sending", "waiting", "processing"),
+    "good": ("delivered", "active", "verified", "ok", "found", "enabled", "done", "succeeded", "taken", "idle"),
+    "bad": (
+        "bounced",
+        "failed",
+        "complained",
+        "expired",
+        "missing",
+        "wrong",
+        "disabled",
+        "refused",
+        "revoked",
+        "failing",
+        "exhausted",
+    ),
+    "warn": (
+        "deferred",
+        "suppressed",
+        "held",
+        "paused",
+        "unknown",
+        "pending",
+        "invited",
+        "warning",
+        "degraded",
+        "no workers",
+    ),
+    "busy": ("queued", "accepted", "scheduled", "running", "sending", "waiting", "working"),
 }
 """Which colour a state has. Its word is always there too."""
 _TONE_OF = {state: tone for tone, states in TONES.items() for state in states}
@@ -37,6 +63,9 @@ def page(name: str, status: int = 200, **values: Any) -> Response:
             language=language,
             languages=LANGUAGES,
             me=found,
+            may=lambda scope: found is not None and found.principal.may(scope),
+            deeds=DEEDS,
+            turned=turned,
             theme=(found.theme if found else None) or "auto",
             once=lambda: encode("req", new_id()),
             now=clock.now(),
@@ -46,6 +75,13 @@ def page(name: str, status: int = 200, **values: Any) -> Response:
         status,
     )
     return guarded(response)
+
+
+def turned(**changed: str | None) -> str:
+    """The address of this page with other parameters; None takes one out."""
+    kept = [(name, text) for name, text in request.args.items(multi=True) if name not in changed and text]
+    kept += [(name, text) for name, text in changed.items() if text]
+    return request.path + (f"?{urlencode(kept)}" if kept else "")
 
 
 def tone(state: str) -> str:
@@ -70,3 +106,8 @@ def language_of() -> str:
         if wanted in LANGUAGES:
             return str(wanted)
     return request.accept_languages.best_match(list(LANGUAGES)) or "en"
+
+
+def frame(html: str | None) -> Response:
+    """HTML of a mail: in an origin of its own, no script, no form, nothing fetched."""
+    return guarded(Response(html or "", mimetype="text/html"), MAIL_CSP)

@@ -13,3 +13,8 @@ def speak(language: str, text: str, **given: object) -> str:
     """`text` in a language; English where its table lacks it. `{name}` is filled from `given`."""
     found = TABLES.get(language, {}).get(text, text)
     return found.format(**given) if given else found
+
+
+def noted(text: str) -> str:
+    """A text of Python code that is spoken later: marked, so that the test finds it."""
+    return text
