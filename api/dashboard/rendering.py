@@ -15,36 +15,13 @@ from common import clock
 from common.domain.ids import encode, new_id
 
 TONES = {
-    "good": ("delivered", "active", "verified", "ok", "found", "enabled", "done", "succeeded", "taken", "idle"),
-    "bad": (
-        "bounced",
-        "failed",
-        "complained",
-        "expired",
-        "missing",
-        "wrong",
-        "disabled",
-        "refused",
-        "revoked",
-        "failing",
-        "exhausted",
-    ),
-    "warn": (
-        "deferred",
-        "suppressed",
-        "held",
-        "paused",
-        "unknown",
-        "pending",
-        "invited",
-        "warning",
-        "degraded",
-        "no workers",
-    ),
-    "busy": ("queued", "accepted", "scheduled", "running", "sending", "waiting", "working"),
+    "good": "delivered active verified ok found enabled done succeeded taken idle",
+    "bad": "bounced failed complained expired missing wrong disabled refused revoked failing exhausted",
+    "warn": "deferred suppressed held paused unknown pending invited warning degraded no-workers partial unclear",
+    "busy": "queued accepted scheduled running sending waiting working",
 }
 """Which colour a state has. Its word is always there too."""
-_TONE_OF = {state: tone for tone, states in TONES.items() for state in states}
+_TONE_OF = {state: tone for tone, states in TONES.items() for state in states.split()}
 
 CSP = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -86,7 +63,7 @@ def turned(**changed: str | None) -> str:
 
 def tone(state: str) -> str:
     """The colour of a state: good, bad, warn, busy, or none."""
-    return _TONE_OF.get(state, "")
+    return _TONE_OF.get(state.replace(" ", "-"), "")
 
 
 def guarded(response: Response, csp: str = CSP) -> Response:
