@@ -12,7 +12,7 @@ class Category:
 
     `path` says what the outcome tells of the way it went: +1 the host works, -1 it is a mark against the
     path, 0 nothing. `strikes` is how many such bounces within `strike_days` suppress an address that one
-    alone does not.
+    alone does not, when no mail was delivered between them and the first is `strike_hours_apart` old.
     """
 
     name: str
@@ -23,6 +23,7 @@ class Category:
     path: int = 0
     strikes: int = 0
     strike_days: int = 0
+    strike_hours_apart: int = 0
 
 
 CATEGORIES: dict[str, Category] = {
@@ -38,9 +39,32 @@ CATEGORIES: dict[str, Category] = {
             suppress_days=90,
             path=1,
         ),
-        Category("bad_domain", "The domain does not exist or takes no mail.", hard=True, strikes=2, strike_days=30),
-        Category("recipient_filtered", "The recipient's own rules refuse the mail.", path=1, strikes=3, strike_days=30),
-        Category("mailbox_full", "The mailbox has no room.", suppress_days=30, path=1, strikes=5, strike_days=60),
+        Category(
+            "bad_domain",
+            "The domain does not exist or takes no mail.",
+            hard=True,
+            suppress_days=90,
+            strikes=2,
+            strike_days=30,
+            strike_hours_apart=24,
+        ),
+        Category(
+            "recipient_filtered",
+            "The recipient's own rules refuse the mail.",
+            suppress_days=90,
+            path=1,
+            strikes=3,
+            strike_days=30,
+        ),
+        Category(
+            "mailbox_full",
+            "The mailbox has no room.",
+            suppress_days=30,
+            path=1,
+            strikes=5,
+            strike_days=60,
+            strike_hours_apart=7 * 24,
+        ),
         Category("too_large", "The mail is larger than the server takes.", path=1),
         Category("throttled", "Too much at once for this server.", path=-1),
         Category("greylisted", "A first try is refused on purpose; the same source tries again."),

@@ -34,8 +34,12 @@ def effects(kind: Kind, category: str) -> Effects:
     days = f" for {what.suppress_days} days" if what.suppress_days else ""
     if kind == "bounced" and what.suppress:
         address = f"It is suppressed{days}: nothing more is sent to it."
-    elif kind == "bounced" and what.strikes:
-        address = f"It is suppressed{days} after {what.strikes} such bounces within {what.strike_days} days."
+    elif what.strikes:
+        apart = f" that are {what.strike_hours_apart} hours apart" if what.strike_hours_apart else ""
+        address = (
+            f"It is suppressed{days} after {what.strikes} messages that bounced so within {what.strike_days} days"
+            f"{apart} and no delivery between them."
+        )
     else:
         address = "Nothing happens to it."
     return Effects(message, _PATHS[what.path], address)

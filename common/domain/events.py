@@ -64,7 +64,7 @@ EVENT_TYPES: dict[str, EventType] = {
         EventType(
             "suppression.created",
             "An address receives nothing more: by a bounce, a complaint, an unsubscribe or a caller.",
-            _SUPPRESSION,
+            _SUPPRESSION | {"expires_at": None},
         ),
         EventType(
             "suppression.deleted",

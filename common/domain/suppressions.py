@@ -3,7 +3,8 @@
 import re
 
 UNSUBSCRIBED = "user_unsubscribed"
-REASONS = (UNSUBSCRIBED, "hard_bounce", "complaint", "manual", "invalid")
+REPEATED = "repeated_bounce"
+REASONS = (UNSUBSCRIBED, "hard_bounce", REPEATED, "complaint", "manual", "invalid")
 
 STREAM = r"[a-z0-9][a-z0-9_-]{0,62}"
 """The name of a stream or a topic, without anchors."""
@@ -11,7 +12,7 @@ STREAM = r"[a-z0-9][a-z0-9_-]{0,62}"
 ALL = "all"
 SCOPE = rf"all|(?:stream|topic):{STREAM}"
 _SCOPE = re.compile(rf"(?:{SCOPE})\Z")
-_WHOLE = ("hard_bounce", "complaint")
+_WHOLE = ("hard_bounce", REPEATED, "complaint")
 
 
 def is_scope(text: str) -> bool:

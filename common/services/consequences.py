@@ -9,7 +9,7 @@ from typing import Any
 
 from common.config import Settings
 from common.domain import retry
-from common.domain.categories import suppresses
+from common.domain.categories import CATEGORIES, suppresses
 from common.domain.outcomes import Outcome
 from common.domain.retry_hints import hint_in
 from common.queueing.app import LONGEST_COUNTDOWN
@@ -78,6 +78,7 @@ def _bounce(claimed: Claimed, outcome: Outcome, data: dict[str, Any]) -> Change:
         outcome=outcome,
         cause=data["bounce"]["reason"],
         suppress_reason="hard_bounce" if hard and suppresses(outcome.category) else None,
+        suppress_days=CATEGORIES[outcome.category].suppress_days if hard else 0,
     )
 
 

@@ -13,7 +13,7 @@ from common.config import Settings
 from common.db.session import as_json, rows, run
 from common.domain.categories import reroutes
 from common.domain.outcomes import Outcome
-from common.services import holding, lifecycle, rerouting, simulating
+from common.services import holding, lifecycle, rerouting, simulating, strikes
 from common.services.claimed import Claimed as Claimed
 from common.services.consequences import consequence
 from common.services.lifecycle import Applied, Change
@@ -167,5 +167,7 @@ def record(
     if blocked:
         changes |= rerouting.instead_of_bounces(connection, settings, blocked)
     applied = lifecycle.apply(connection, list(changes.values()))
+    struck = [(each.message_id, changes[each.message_id].outcome) for each in applied if each.status == "bounced"]
+    strikes.strike(connection, [(each, outcome.category) for each, outcome in struck if outcome is not None])
     simulating.react(connection, [claimed for claimed, _ in results], applied)
     return [(changes[done.message_id], done) for done in applied]

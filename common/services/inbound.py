@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 
 from common import clock
 from common.db.session import as_json, rows
+from common.domain.categories import CATEGORIES
 from common.domain.errors import Unavailable
 from common.domain.ids import encode, new_id
 from common.domain.inbound.reports import Report, classify
@@ -23,7 +24,7 @@ from common.domain.lifecycle import LIVE
 from common.domain.principals import Principal
 from common.domain.return_paths import BOUNCE, UNSUBSCRIBE, read_local_part
 from common.domain.suppressions import ALL
-from common.services import events, feedback, lifecycle, messages
+from common.services import events, feedback, lifecycle, messages, strikes
 from common.services.lifecycle import Applied, Change
 
 LIFE = timedelta(days=7)
@@ -130,8 +131,10 @@ def _act(connection: Connection, purpose: str, message: _Message, report: Report
         data=told | {"bounce": {"type": "hard" if about.hard else "soft", "reason": about.category}},
         cause=about.category,
         suppress_reason="hard_bounce" if about.suppress else None,
+        suppress_days=CATEGORIES[about.category].suppress_days if about.suppress else 0,
     )
     applied = lifecycle.apply(connection, [change])
+    strikes.strike(connection, [(each.message_id, about.category) for each in applied])
     return ("bounced" if applied else "none"), applied
 
 

@@ -27,6 +27,7 @@ class Change:
 
     `delay` is seconds from now to the next attempt; `armed` says that a ticket with that countdown
     is being left. `data` joins the event. `attempt_state` closes the attempt of this epoch.
+    `suppress_days`: for how long; 0 is for ever.
     """
 
     message_id: UUID
@@ -44,6 +45,7 @@ class Change:
     outcome: Outcome | None = None
     cause: str | None = None
     suppress_reason: str | None = None
+    suppress_days: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,7 @@ WITH x AS MATERIALIZED (
     armed boolean, counts boolean, unknown boolean, source_id uuid, path text, retry_preset text, ended boolean,
     attempt_state text, stage text, code smallint, enhanced text, reply text, category text, mx text,
     ip text, tls text, transcript jsonb, provider text, tls_reason text, rule text,
-    delivery jsonb, cause text, suppress_reason text,
+    delivery jsonb, cause text, suppress_reason text, suppress_days integer,
     suppression_id uuid, suppression_public_id text, listed_id uuid, listed_public_id text)
 ), moved AS (
   UPDATE messages m SET
@@ -97,15 +99,17 @@ WITH x AS MATERIALIZED (
 )"""
 
 _LIST = """, listed AS (
-  INSERT INTO suppressions (id, account_id, environment, recipient, recipient_key, reason, source_message_id)
+  INSERT INTO suppressions (id, account_id, environment, recipient, recipient_key, reason, source_message_id,
+                            expires_at)
   SELECT DISTINCT ON (d.account_id, d.environment, d.recipient_key)
-         x.suppression_id, d.account_id, d.environment, d.recipient, d.recipient_key, x.suppress_reason, d.id
+         x.suppression_id, d.account_id, d.environment, d.recipient, d.recipient_key, x.suppress_reason, d.id,
+         d.updated_at + make_interval(days => x.suppress_days)
     FROM moved d JOIN x ON x.id = d.id WHERE x.suppress_reason IS NOT NULL
   ON CONFLICT (account_id, environment, recipient_key, scope) DO UPDATE
      SET id = excluded.id, reason = excluded.reason, source_message_id = excluded.source_message_id,
-         expires_at = NULL
-   WHERE suppressions.expires_at IS NOT NULL
-  RETURNING id, recipient, reason, scope
+         expires_at = excluded.expires_at
+   WHERE suppressions.expires_at < coalesce(excluded.expires_at, 'infinity')
+  RETURNING id, recipient, reason, scope, expires_at
 )"""
 
 _TELL = """, told AS (
@@ -121,7 +125,8 @@ _TELL_LISTED = """
   UNION ALL
   SELECT x.listed_id, NULL, d.account_id, d.environment, NULL, 'suppression.created', d.updated_at,
          jsonb_build_object('suppression_id', x.suppression_public_id, 'recipient', l.recipient,
-                            'reason', l.reason, 'scope', l.scope, 'message_id', x.public_id)
+                            'reason', l.reason, 'scope', l.scope, 'message_id', x.public_id, 'expires_at',
+                            to_char(l.expires_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'))
     FROM listed l JOIN x ON x.suppression_id = l.id JOIN moved d ON d.id = x.id"""
 
 _TOLD = """
@@ -226,6 +231,7 @@ def _row(change: Change) -> dict[str, Any]:
         "ended": arrow.to in ENDED,
         "attempt_state": change.attempt_state,
         "suppress_reason": change.suppress_reason,
+        "suppress_days": change.suppress_days or None,
         "cause": change.cause if arrow.to in DEAD else None,
     }
     if change.suppress_reason is not None:
