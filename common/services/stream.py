@@ -1,6 +1,6 @@
 """The event stream of an account's environment: in the order of commits, from any place on, without skipping any.
 
-A place is (transaction number, event id); docs/decisions/0006-stream-order.md says why it never skips. Never here:
+A place is (transaction number, event id); docs/decisions/0012-stream-order.md says why it never skips. Never here:
 telling events (events.py), or waiting for them.
 """
 

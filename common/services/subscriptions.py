@@ -18,7 +18,7 @@ from common.domain.ids import encode, new_id
 from common.domain.principals import Principal
 from common.domain.webhooks import MOST_WEBHOOKS
 from common.sealing import seal, unseal
-from common.services import webhook_secrets
+from common.services import webhook_retention, webhook_secrets
 
 _SELECT = """
 SELECT w.*, h.breaker, h.open_until, h.failing_since, h.typical_ms, h.last_success_at, h.last_failure_at, h.last_error,
@@ -189,6 +189,6 @@ def change(connection: Connection, principal: Principal, webhook_id: UUID, field
 
 
 def unsubscribe(connection: Connection, principal: Principal, webhook_id: UUID) -> None:
-    """Remove a webhook and what waits for it. Raises NotFound."""
+    """Remove a webhook and what waits for it; its log goes in the background. Raises NotFound."""
     lock(connection, principal, webhook_id)
-    run(connection, "DELETE FROM webhooks WHERE id = %s", webhook_id)
+    webhook_retention.remove(connection, webhook_id)

@@ -26,6 +26,7 @@ WITH lost AS (
   SELECT id FROM webhook_deliveries WHERE state = 'waiting' AND NOT parked AND next_attempt_at <= now()
      AND (lease_until IS NULL OR lease_until < now())
      AND (ticket_at IS NULL OR ticket_at <= now() - make_interval(secs => 5 * power(4, least(ticket_count, 4) - 1)))
+     AND NOT EXISTS (SELECT FROM removed_webhooks r WHERE r.webhook_id = webhook_deliveries.webhook_id)
    ORDER BY next_attempt_at LIMIT 2000 FOR UPDATE SKIP LOCKED)
 UPDATE webhook_deliveries d SET ticket_at = clock_timestamp(), ticket_count = least(d.ticket_count + 1, 100)
   FROM lost WHERE d.id = lost.id RETURNING d.id, d.webhook_id

@@ -26,6 +26,11 @@ def headers(*secrets: str, key: bytes | None = None, late: int = 0) -> dict[str,
     return {"webhook-id": ID, "webhook-timestamp": str(stamp), "webhook-signature": signature}
 
 
+def changed_signature(change: Callable[[str], str]) -> dict[str, str]:
+    sent = headers(NEW)
+    return sent | {"webhook-signature": change(sent["webhook-signature"])}
+
+
 CASES: dict[str, tuple[str, str, Callable[[], dict[str, str]], bool]] = {
     "one secret": (NEW, BODY, lambda: headers(NEW), True),
     "the new one while both count": (NEW, BODY, lambda: headers(NEW, OLD), True),
@@ -34,7 +39,21 @@ CASES: dict[str, tuple[str, str, Callable[[], dict[str, str]], bool]] = {
     "another secret": (OTHER, BODY, lambda: headers(NEW, OLD), False),
     "a changed body": (NEW, BODY.replace("0.1", "0.10"), lambda: headers(NEW), False),
     "another id": (NEW, BODY, lambda: headers(NEW) | {"webhook-id": "evt_other"}, False),
-    "too late": (NEW, BODY, lambda: headers(NEW, late=3600), False),
+    "six minutes late": (NEW, BODY, lambda: headers(NEW, late=360), False),
+    "six minutes early": (NEW, BODY, lambda: headers(NEW, late=-360), False),
+    "another time": (
+        NEW,
+        BODY,
+        lambda: headers(NEW) | {"webhook-timestamp": headers(NEW, late=7)["webhook-timestamp"]},
+        False,
+    ),
+    "a signature cut short": (NEW, BODY, lambda: changed_signature(lambda text: text[:-4]), False),
+    "a signature of another version": (
+        NEW,
+        BODY,
+        lambda: changed_signature(lambda text: text.replace("v1,", "v2,")),
+        False,
+    ),
 }
 
 

@@ -9,7 +9,17 @@ from sqlalchemy import Engine
 
 from common.config import Settings
 from common.queueing.queues import DELIVERY, ROUTING
-from common.services import domains, due, jobs, retention, settling, tickets, webhook_due, webhook_replays
+from common.services import (
+    domains,
+    due,
+    jobs,
+    retention,
+    settling,
+    tickets,
+    webhook_due,
+    webhook_replays,
+    webhook_retention,
+)
 from common.services.lifecycle import Applied
 
 log = structlog.get_logger()
@@ -46,6 +56,8 @@ class Rounds:
         with self._engine.begin() as connection:
             late = webhook_due.sweep(connection)
         webhook_due.leave_due(late)
+        with self._engine.begin() as connection:
+            webhook_retention.sweep(connection)
         with self._engine.begin() as connection:
             stuck = jobs.sweep(connection)
         jobs.leave(stuck)

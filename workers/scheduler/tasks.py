@@ -5,16 +5,20 @@ from uuid import UUID
 from common.config import current_settings
 from common.db.session import transaction
 from common.queueing import tasks
-from common.services import due, inbound, issuing, jobs, sessions, suppressions, unknown_replies
+from common.services import due, inbound, issuing, jobs, sessions, suppressions, unknown_replies, webhook_retention
 from workers.shell import task
 
 
 @task(tasks.PRUNE)
 def prune(_: list[UUID]) -> None:
-    """Forget what is past its time: keys, jobs, sessions, suppressions, returned mail, the oldest unknown replies."""
+    """Forget what is past its time: keys, jobs, sessions, suppressions, returned mail, replies, webhook logs."""
     with transaction() as connection:
         due.forget_idempotency_keys(connection, current_settings())
     kept = (inbound, issuing, jobs, sessions, suppressions, unknown_replies)
     for each in kept:
         with transaction() as connection:
             each.prune(connection)
+    for _batch in range(webhook_retention.MOST_BATCHES):
+        with transaction() as connection:
+            if webhook_retention.prune(connection) < webhook_retention.BATCH:
+                break

@@ -73,7 +73,7 @@ class WebhookHealth(Base):
 class WebhookDelivery(Base):
     __tablename__ = "webhook_deliveries"
     id: Mapped[UUID] = mapped_column(primary_key=True)
-    webhook_id: Mapped[UUID] = mapped_column(ForeignKey("webhooks.id", ondelete="CASCADE"))
+    webhook_id: Mapped[UUID]  # no foreign key: an event that is written never waits for a webhook that is removed
     account_id: Mapped[UUID]
     event_id: Mapped[UUID]
     message_id: Mapped[UUID | None]
@@ -110,3 +110,11 @@ class WebhookAttempt(Base):
     tls_ms: Mapped[float | None] = mapped_column(REAL)
     first_byte_ms: Mapped[float | None] = mapped_column(REAL)
     total_ms: Mapped[float | None] = mapped_column(REAL)
+
+
+class RemovedWebhook(Base):
+    """A webhook that is gone and whose deliveries go in batches."""
+
+    __tablename__ = "removed_webhooks"
+    webhook_id: Mapped[UUID] = mapped_column(primary_key=True)
+    removed_at: Mapped[datetime] = mapped_column(server_default=_NOW)
