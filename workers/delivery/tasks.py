@@ -15,6 +15,7 @@ from common.pacing import Paces, Scope
 from common.queueing import tasks
 from common.services import delivery, source_tests, sources
 from common.services.delivery import Claimed
+from common.services.turns import Turns
 from workers.delivery.automations import Automations
 from workers.delivery.leases import Leases
 from workers.delivery.paced import PacedWork, by_path
@@ -29,13 +30,22 @@ _leases = Leases(current_settings())
 _targets = Targets(current_settings())
 _paces = Paces(current_settings(), OWNER.hex)
 _slots = Slots()
+_turns = Turns("delivery")
 _automations = Automations(current_settings(), _paces)
 _ways = Ways(current_settings())
 
 
 @task(tasks.DELIVER_MESSAGES)
 def deliver_messages(ids: list[UUID]) -> None:
-    """Send the due ones of `ids` over as few connections as their path allows."""
+    """Send the due ones of `ids` over as few connections as their path allows; another account's before, in turn."""
+    with transaction() as connection:
+        others = _turns.others_first(connection, ids)
+    if others:
+        _deliver(others)
+    _deliver(ids)
+
+
+def _deliver(ids: Sequence[UUID]) -> None:
     settings = current_settings()
     since = clock.monotonic()
     with transaction() as connection:
