@@ -185,7 +185,7 @@ def test_a_body_over_the_cap_is_413(engines: Any, tokens: dict[str, str]) -> Non
     assert answer.status_code == 413
 
 
-def test_the_1001st_request_in_a_minute_is_429(client: FlaskClient) -> None:
+def test_s12_the_1001st_request_in_a_minute_is_429(client: FlaskClient) -> None:
     for _ in range(1000):
         assert client.get("/v1/messages/msg_x").status_code == 404
     answer = client.get("/v1/messages/msg_x")

@@ -14,7 +14,8 @@ from api import create_app
 from common import clock
 from common.config import current_settings, read_settings
 from common.db import session
-from common.services import due, keys
+from common.domain.ids import decode
+from common.services import accounts, domains, due, keys
 from common.services.quickstart import QUICKSTART_ACCOUNT
 from tests.callers import Api, mail
 from tests.pipeline import work_off
@@ -243,3 +244,22 @@ def test_without_redis_a_key_no_longer_holds(api: Api, tmp_path: Any) -> None:
     answers = together(20, lambda _: alone.call("POST", "/v1/messages", body, Idempotency_Key="redisless"))
     assert {answer.status_code for answer in answers} == {202} and len({answer.data for answer in answers}) == 1
     assert count("messages", "recipient_key = 'redisless@example.net'") == 1
+
+
+def test_e5_a_key_guessed_by_another_account_answers_with_what_is_not_theirs(api: Api) -> None:
+    with session.transaction() as connection:
+        other = decode("acc", accounts.create(connection, {"name": "other", "default_sender": "a@example.com"})["id"])
+        assert other is not None
+        domains.declare_verified(connection, current_settings(), other, "example.com")
+        theirs = keys.create(
+            connection, other, environment="live", scopes=["messages:send", "messages:read"], name="other"
+        ).token
+    body = mail(recipient="guessed@example.net")
+    first = api.call("POST", "/v1/messages", body, Idempotency_Key="guessed")
+    second = api.call("POST", "/v1/messages", body, theirs, Idempotency_Key="guessed")
+    assert (first.status_code, second.status_code) == (202, 202)
+    assert first.get_json()["message_id"] != second.get_json()["message_id"]
+    assert "Idempotent-Replayed" not in second.headers
+    shown = api.call("GET", "/v1/idempotency-keys/guessed", key=theirs).get_json()
+    assert shown["message_id"] == second.get_json()["message_id"]
+    assert count("messages", "recipient_key = 'guessed@example.net'") == 2

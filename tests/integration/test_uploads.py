@@ -2,6 +2,7 @@
 
 import base64
 import gc
+import http.client
 import os
 import select
 import socket
@@ -10,8 +11,10 @@ import sys
 import threading
 import time
 import urllib.request
+from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -207,3 +210,57 @@ def test_d2_clients_that_stop_sending_keep_others_out(api: Api, server: int) -> 
     )
     with urllib.request.urlopen(request, timeout=30) as answer:
         assert answer.status == 202
+
+
+def test_d2_twenty_bodies_of_50_mb_at_once_take_the_memory_or_break_the_server(api: Api, server: int) -> None:
+    """Each is accepted or told to come back: nothing breaks, others are served, and memory stays bounded."""
+    pid = next(
+        each.pid for each in psutil.Process().children(recursive=True) if f"API_PORT={server}" in _environment(each)
+    )
+    own = psutil.Process(pid)
+    tree = [own, *own.children(recursive=True)]
+    before, most, ended = sum(each.memory_info().rss for each in tree), [0], threading.Event()
+    whole = orjson.dumps(mail(recipient="flood@example.net"))
+    whole += b" " * (read_settings().max_body_bytes - len(whole))
+
+    def watch() -> None:
+        while not ended.wait(0.02):
+            most[0] = max(most[0], sum(each.memory_info().rss for each in tree if each.is_running()))
+
+    def post(_: int) -> tuple[int, str | None, bytes]:
+        connection = http.client.HTTPConnection("127.0.0.1", server, timeout=120)
+        try:
+            bearer = {"Authorization": f"Bearer {api.live}", "Content-Type": "application/json"}
+            with suppress(
+                BrokenPipeError, ConnectionResetError
+            ):  # refused before it was sent whole: the answer is there
+                connection.request("POST", "/v1/messages", whole, bearer)
+            answer = connection.getresponse()
+            return answer.status, answer.getheader("Retry-After"), answer.read()
+        finally:
+            connection.close()
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        with ThreadPoolExecutor(20) as pool:
+            answers = [pool.submit(post, number) for number in range(20)]
+            with urllib.request.urlopen(f"http://127.0.0.1:{server}/healthz", timeout=10) as answer:
+                assert answer.status == 200
+            found = [each.result() for each in answers]
+    finally:
+        ended.set()
+        watcher.join()
+    statuses = Counter(status for status, _, _ in found)
+    assert set(statuses) <= {202, 503} and statuses[202] >= 1, statuses
+    for status, wait, body in found:
+        if status == 503:
+            assert (wait, orjson.loads(body)["code"]) == ("1", "overloaded")
+    assert most[0] - before < 1_500_000_000, f"{(most[0] - before) / 1e6:.0f} MB"
+
+
+def _environment(process: psutil.Process) -> str:
+    try:
+        return " ".join(f"{name}={value}" for name, value in process.environ().items())
+    except psutil.Error:
+        return ""

@@ -1,7 +1,7 @@
 """Events of an account as one stream, events without a message, and all that webhooks remember.
 
 `transaction_no` orders the stream: what every transaction below the horizon wrote is committed and
-visible (docs/decisions/0006-stream-order.md). Secrets move out of `webhooks`, sealed.
+visible (docs/decisions/0012-stream-order.md). Secrets move out of `webhooks`, sealed.
 """
 
 from alembic import op
