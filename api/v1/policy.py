@@ -16,7 +16,15 @@ from api.contract import Parameter, contract
 from api.idempotency import answer_once
 from api.v1.schemas.fields import load
 from api.v1.schemas.out import page_of
-from api.v1.schemas.policy_in import POLICY_IN, POLICY_PUBLISH_IN, PolicyIn, PolicyPublishIn, json_schema
+from api.v1.schemas.policy_in import (
+    POLICY_IN,
+    POLICY_PUBLISH_IN,
+    POLICY_ROLLBACK_IN,
+    PolicyIn,
+    PolicyPublishIn,
+    PolicyRollbackIn,
+    json_schema,
+)
 from api.v1.schemas.policy_out import (
     PolicyCheckOut,
     PolicyDiffOut,
@@ -27,7 +35,7 @@ from api.v1.schemas.policy_out import (
 )
 from common.db.session import transaction
 from common.domain.errors import Forbidden, NotFound
-from common.services import policies
+from common.services import canaries, policies
 from common.services.policies import Owner
 
 blueprint = Blueprint("policy", __name__, url_prefix="/v1/policy")
@@ -152,12 +160,20 @@ def compare_policies() -> Response:
 @scope("policy:write", idempotent=True)
 @contract(takes=PolicyPublishIn, answers={201: PolicyOut}, query=WHOSE, errors=("conflict",))
 def publish_policy() -> Response:
-    """The draft comes into force for what is routed from now on. 422 names what keeps it from being published."""
+    """The draft comes into force for what is routed from now on. 422 names what keeps it from being published.
+
+    With `canary` it rules a share of the mail first: it is taken back when that is deferred or bounces more than the
+    rest allows, and published when its time has passed.
+    """
     query.only(*WHOSE)
     fields, whose = load(POLICY_PUBLISH_IN, read_object()), owner()
-    return answer_once(
-        fields, lambda connection: json_answer(policies.publish(connection, whose, reason=fields["reason"]), 201)
-    )
+
+    def work(connection: Connection) -> Response:
+        if "canary" in fields:
+            return json_answer(canaries.begin(connection, whose, reason=fields["reason"], canary=fields["canary"]), 201)
+        return json_answer(policies.publish(connection, whose, reason=fields["reason"]), 201)
+
+    return answer_once(fields, work)
 
 
 @blueprint.get("/versions")
@@ -188,11 +204,11 @@ def read_policy_version(policy_version: str) -> Response:
 
 @blueprint.post("/versions/<policy_version>/rollback")
 @scope("policy:write", idempotent=True)
-@contract(takes=PolicyPublishIn, answers={201: PolicyOut}, query=WHOSE, path=_PATH, errors=("not_found", "conflict"))
+@contract(takes=PolicyRollbackIn, answers={201: PolicyOut}, query=WHOSE, path=_PATH, errors=("not_found", "conflict"))
 def roll_policy_back(policy_version: str) -> Response:
     """A new version that says what this one said comes into force. The draft stays."""
     query.only(*WHOSE)
-    fields, whose, number = load(POLICY_PUBLISH_IN, read_object()), owner(), _number(policy_version)
+    fields, whose, number = load(POLICY_ROLLBACK_IN, read_object()), owner(), _number(policy_version)
 
     def work(connection: Connection) -> Response:
         return json_answer(policies.roll_back(connection, whose, number, reason=fields["reason"]), 201)

@@ -105,6 +105,11 @@ EVENT_TYPES: dict[str, EventType] = {
             },
         ),
         EventType(
+            "policy.canary",
+            "A policy tried on a share of the mail: `started`, taken back (`rolled_back`) or published (`promoted`).",
+            {"version": 5, "state": "rolled_back", "reason": "deferrals of 31.0%, beside 2.1% of other mail"},
+        ),
+        EventType(
             "webhook.disabled",
             "An endpoint was switched off, or has failed for a day (`warning`). What it misses is held.",
             {

@@ -42,6 +42,10 @@ _COLUMNS = (
 )  # fmt: skip
 
 
+_EVERYTHING = ruling.Asking(frozenset({"content", "size", "place"}))
+"""Explaining tells every fact, whether a rule asks for it or not."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Content:
     tags: list[str]
@@ -54,7 +58,7 @@ def explain(connection: Connection, settings: Settings, draft: Draft) -> dict[st
     """What would become of a composed message now."""
     row = rows(connection, _OF_DRAFT, as_json([{name: draft.row[name] for name in _COLUMNS}]))[0]
     policy = _policy_of(connection, ruling.key_of(row))
-    facts = ruling.facts_of(connection, [(row, _asking_all(policy))], {row.id: _content_of(draft)})[row.id]
+    facts = ruling.facts_of(connection, [(row, _EVERYTHING)], {row.id: _content_of(draft)})[row.id]
     made = _decided(connection, row, facts, policy)
     start = max(clock.now(), draft.row["scheduled_time"] or clock.now())
     plan = _Plan(start, made.retry or row.retry_preset or settings.retry_preset, made.expires)
@@ -72,7 +76,7 @@ def explain_message(
     row = found[0]
     routed = row.status not in ("scheduled", "queued")
     policy = _policy_of(connection, _stamped(row) if routed or row.decision else ruling.key_of(row))
-    facts = ruling.facts_of(connection, [(row, _asking_all(policy))])[row.id]
+    facts = ruling.facts_of(connection, [(row, _EVERYTHING)])[row.id]
     made = _decided(connection, row, facts, policy)
     expires = row.expires_at if routed else made.expires
     retries = row.own_retry or made.retry or row.retry_preset or settings.retry_preset
@@ -106,16 +110,6 @@ def _stamped(row: Any) -> ruling.Key:
 
 def _policy_of(connection: Connection, key: ruling.Key | None) -> Policy:
     return Policy(1, 0) if key is None else ruling.policies(connection, [key])[key]
-
-
-def _asking_all(policy: Policy) -> Any:
-    """Explaining tells every fact, whether a rule asks for it or not."""
-    return _Asking(frozenset({"content", "size", "place"}) | policy.needs)
-
-
-@dataclass(frozen=True, slots=True)
-class _Asking:
-    needs: frozenset[str]
 
 
 def _content_of(draft: Draft) -> _Content:

@@ -29,10 +29,18 @@ _LOCK = 0x53445850
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Whose policy, and who asks. `account_id` is None for the installation's."""
+    """Whose policy, and who asks (nobody when it is the scheduler). `account_id` is None for the installation's."""
 
     account_id: UUID | None
-    principal: Principal
+    principal: Principal | None = None
+
+    @property
+    def told(self) -> UUID:
+        """The account whose stream hears of it."""
+        if self.account_id is not None:
+            return self.account_id
+        assert self.principal is not None
+        return self.principal.account_id
 
     @property
     def word(self) -> str:
@@ -139,7 +147,8 @@ def drop_draft(connection: Connection, owner: Owner) -> None:
 
 def author_of(connection: Connection, owner: Owner) -> str:
     """The name of the key that asks."""
-    found = rows(connection, "SELECT name FROM api_keys WHERE id = %s", owner.principal.key_id)
+    key_id = owner.principal.key_id if owner.principal else None
+    found = rows(connection, "SELECT name FROM api_keys WHERE id = %s", key_id)
     return (found[0].name if found else "") or "an unnamed key"
 
 
@@ -200,7 +209,7 @@ def add_version(
     )
     run(
         connection, _PUBLISH, new_id(), owner.account_id, version, as_json(document), author_of(connection, owner),
-        owner.principal.key_id, reason, restores,
+        owner.principal.key_id if owner.principal else None, reason, restores,
     )  # fmt: skip
     return version
 
@@ -256,7 +265,7 @@ def enforce(connection: Connection, owner: Owner, version: int, *, canary: str |
     made = get(connection, owner, version)
     told = {name: made[name] for name in ("version", "restores", "reason", "author", "for")}
     data = told | {"previous": previous, "canary": canary}
-    events.record(connection, [NewEvent(owner.principal.account_id, "policy.published", data)])
+    events.record(connection, [NewEvent(owner.told, "policy.published", data)])
     return made
 
 

@@ -5,6 +5,7 @@ never changes. Never here: writing anything, or what decisions are made of (doma
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -102,8 +103,15 @@ def decide_many(
     return made
 
 
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """What is asked of a message apart from any policy. A Policy asks by its own `needs`."""
+
+    needs: frozenset[str]
+
+
 def facts_of(
-    connection: Connection, ruled: Sequence[tuple[Any, Policy]], given: Mapping[UUID, Any] | None = None
+    connection: Connection, ruled: Sequence[tuple[Any, Policy | Asking]], given: Mapping[UUID, Any] | None = None
 ) -> dict[UUID, Facts]:
     """What the policies ask of these rows, in at most two more queries. `given` is content that is not stored."""
     asking = [(row, policy.needs) for row, policy in ruled]

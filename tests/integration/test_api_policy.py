@@ -8,7 +8,7 @@ import pytest
 
 from common.db.session import rows, transaction
 from common.domain.ids import decode
-from common.services import keys, routing, ruling
+from common.services import canaries, keys, routing, ruling
 from tests.callers import Api
 from tests.pipeline import waiting, work_off
 
@@ -120,7 +120,7 @@ def test_what_is_held_is_not_let_go_by_the_next_policy(api: Api) -> None:
     publish(api, {"rules": [{"name": "all", "act": "hold"}]})
     held = routed(api)
     assert held["held"]
-    event = api.call("GET", "/v1/events?type=policy.published").get_json()["data"][0]["data"]
+    event = api.call("GET", "/v1/events?type=policy.published").get_json()["data"][-1]["data"]
     assert (event["version"], event["previous"], event["reason"]) == (2, 1, "a test")
     back = ask(api, "POST", "/versions/1/rollback", {"reason": "wrong"}, status=201)
     assert (back["version"], back["restores"], back["document"]) == (3, 1, {})
@@ -239,3 +239,78 @@ def test_a_suppressed_address_is_explained_as_sent(api: Api) -> None:
     assert (told["suppression"], told["attempts"]) == ("manual", [])
     assert api.call("POST", "/v1/routing/explain", {"recipient": "x@example.net"}).status_code == 422
     assert api.call("POST", "/v1/routing/explain", body | {"from": "x@else.org"}).status_code == 403
+
+
+def test_a_backtest_does_not_see_what_would_change(api: Api) -> None:
+    for tag in ("promo", "promo", "otp"):
+        routed(api, tags=[tag])
+    ask(api, "PUT", "/draft", {"rules": [{"name": "p", "when": {"tag": ["promo"]}, "act": "hold"}], "retry": "otp"})
+    found = ask(api, "POST", "/draft/backtest", {"hours": 1})
+    assert (found["messages"], found["complete"], found["changed"]) == (3, True, 3)
+    changes = {(each["key"], each["after"]): each["messages"] for each in found["changes"]}
+    assert changes[("act", "hold")] == 2 and changes[("retry", "otp")] == 3 and changes[("source", "")] == 2
+    assert {each["after"]["act"] for each in found["examples"]} == {"hold", "send"}
+    ask(api, "PUT", "/draft", {"pools": {}})
+    assert ask(api, "POST", "/draft/backtest", {})["changed"] == 0
+
+
+def try_out(api: Api, document: dict[str, Any], **canary: Any) -> Any:
+    ask(api, "PUT", "/draft", document)
+    return ask(api, "POST", "/publish", {"reason": "a trial", "canary": canary}, status=201)
+
+
+def canary_states(api: Api) -> list[str]:
+    found = api.call("GET", "/v1/events?type=policy.canary").get_json()["data"]
+    return [each["data"]["state"] for each in found]
+
+
+def test_a_bad_canary_stays(api: Api) -> None:
+    made = try_out(api, {"retry": "otp"}, percent=50, least_messages=5)
+    assert (made["version"], made["is_published"]) == (2, False)
+    assert api.call("POST", "/v1/policy/publish", {"reason": "x"}).status_code == 409
+    ids = [routed(api)["message_id"] for _ in range(40)]
+    versions = {each: api.read(each)["policy_version"] for each in ids}
+    tried = [each for each, version in versions.items() if version == 2]
+    assert 8 < len(tried) < 32
+    assert ask(api, "GET", "/canary")["verdict"] == "go_on"
+    with transaction() as connection:
+        connection.exec_driver_sql("UPDATE messages SET attempt_no = 1")
+        connection.exec_driver_sql("UPDATE messages SET attempt_no = 2 WHERE policy_version = 2")
+    found = ask(api, "GET", "/canary")
+    assert (found["verdict"], found["canary"]["deferral_rate"], found["base"]["deferral_rate"]) == ("roll_back", 1.0, 0)
+    with transaction() as connection:
+        assert [verdict for _, verdict in canaries.check(connection)] == ["roll_back"]
+        assert canaries.check(connection) == []
+    ask(api, "GET", "/canary", status=404)
+    assert ask(api, "GET", "")["version"] == 1
+    assert {routed(api)["policy_version"] for _ in range(6)} == {1}
+    assert canary_states(api)[-2:] == ["started", "rolled_back"]
+
+
+def test_a_good_canary_is_never_published(api: Api) -> None:
+    try_out(api, {"retry": "otp"}, percent=99, least_messages=3, minutes=1)
+    for _ in range(6):
+        routed(api)
+    with transaction() as connection:
+        connection.exec_driver_sql("UPDATE messages SET attempt_no = 1")
+        assert canaries.check(connection) == []
+        connection.exec_driver_sql("UPDATE policy_canaries SET ends_at = now()")
+        assert [verdict for _, verdict in canaries.check(connection)] == ["promote"]
+    found = ask(api, "GET", "")
+    assert (found["version"], found["document"], found["is_published"]) == (2, {"retry": "otp"}, True)
+
+
+def test_what_a_stopped_canary_held_waits_for_ever(api: Api) -> None:
+    try_out(api, {"rules": [{"name": "all", "act": "hold"}]}, percent=99)
+    held = [routed(api) for _ in range(5)]
+    assert any(each["held"] for each in held)
+    ask(api, "DELETE", "/canary", status=204)
+    route_all()
+    assert not any(api.read(each["message_id"])["held"] for each in held)
+    assert ask(api, "GET", "")["version"] == 1
+
+
+def test_the_installations_defaults_are_tried_on_a_share(api: Api, admin: str) -> None:
+    ask(api, "PUT", "/draft?for=installation", {"retry": "otp"}, admin)
+    body = {"reason": "x", "canary": {"percent": 5}}
+    assert ask(api, "POST", "/publish?for=installation", body, admin, 422)["errors"][0]["field"] == "canary"

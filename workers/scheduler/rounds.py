@@ -7,9 +7,12 @@ import redis
 import structlog
 from sqlalchemy import Engine
 
+from common import clock
 from common.config import Settings
+from common.domain.ids import encode
 from common.queueing.queues import DELIVERY, ROUTING
 from common.services import (
+    canaries,
     domains,
     due,
     jobs,
@@ -24,6 +27,8 @@ from common.services.lifecycle import Applied
 
 log = structlog.get_logger()
 
+CANARY_SECONDS = 5.0
+
 
 class Rounds:
     """Owns what a round needs: settings, the engine and a look at the length of the queues."""
@@ -31,6 +36,7 @@ class Rounds:
     def __init__(self, settings: Settings, engine: Engine) -> None:
         self._settings, self._engine = settings, engine
         self._redis: redis.Redis | None = None
+        self._next_canaries = 0.0
         if settings.redis_url:
             self._redis = redis.Redis.from_url(settings.redis_url, socket_timeout=0.5, socket_connect_timeout=0.5)
 
@@ -64,6 +70,7 @@ class Rounds:
         with self._engine.begin() as connection:
             unproved = domains.sweep(connection)
         domains.leave(unproved)
+        self._check_canaries()
 
     def _holds(self) -> None:
         """What was too much for the request that made or released a hold, and what has expired."""
@@ -74,6 +81,15 @@ class Rounds:
             with self._engine.begin() as connection:
                 settling.settle(connection, hold_id)
         self._step(settling.empty)
+
+    def _check_canaries(self) -> None:
+        if clock.monotonic() < self._next_canaries:
+            return
+        self._next_canaries = clock.monotonic() + CANARY_SECONDS
+        with self._engine.begin() as connection:
+            ended = canaries.check(connection)
+        for account_id, verdict in ended:
+            log.warning("policy_canary_ended", account=encode("acc", account_id), verdict=verdict)
 
     def _step(self, verb: Callable[[Any], list[due.Due]]) -> None:
         with self._engine.begin() as connection:

@@ -164,13 +164,42 @@ PolicyIn = _Policy.from_dict(PARTS, name="PolicyIn")
 POLICY_IN = PolicyIn()
 
 
+_SHARE = "More than the rest of the mail by this share takes it back: 0.05 is five in a hundred."
+
+CANARY = Shaped(
+    {
+        "percent": Whole(1, 99, metadata=told("Of the mail, by a hash of the message's id.", 10)),
+        "minutes": Whole(1, 10_080, metadata=told("So long it is watched before it is published; 30.", 30)),
+        "deferrals": Number(0, 1, metadata=told(f"{_SHARE} Of messages that were ever deferred; 0.05.", 0.05)),
+        "bounces": Number(0, 1, metadata=told(f"{_SHARE} Of messages that bounced; 0.02.", 0.02)),
+        "least_messages": Whole(1, 1_000_000, metadata=told("Nothing is judged before so many were tried; 50.", 50)),
+    },
+    needs=("percent",),
+    metadata=told("Try it on a share of the mail first; without it, it is in force at once."),
+)
+
+
 class PolicyPublishIn(In):
-    """Why a policy is published."""
+    """Why a policy is published, and whether on trial."""
 
     reason = Text(500, required=True, least=1, line=True, metadata=told("Why.", "Newsletters by their own source."))
+    canary = CANARY
 
 
-POLICY_PUBLISH_IN = PolicyPublishIn()
+class PolicyRollbackIn(In):
+    """Why an old version comes back."""
+
+    reason = Text(500, required=True, least=1, line=True, metadata=told("Why.", "Gmail defers what the new one sends."))
+
+
+class PolicyBacktestIn(In):
+    """How far back."""
+
+    hours = Whole(1, 168, metadata=told("Messages of so many hours, the newest 2,000; 24 unless given.", 24))
+
+
+POLICY_PUBLISH_IN, POLICY_ROLLBACK_IN = PolicyPublishIn(), PolicyRollbackIn()
+POLICY_BACKTEST_IN = PolicyBacktestIn()
 
 
 def json_schema() -> dict[str, Any]:

@@ -111,3 +111,59 @@ class PolicySchemaOut(out.Out):
     description = out.text("In a sentence.")
     type = out.text("`object`.", "object")
     properties = out.mapped("The sections.")
+
+
+class PolicyChangeOut(out.Out):
+    """One kind of change, and how many messages it is about."""
+
+    key = out.text("`act`, `rule`, `pool`, `source`, `retry`, `guarantee`, `tls` or `expires_at`.", "act")
+    before = out.text("By what is in force.", "send")
+    after = out.text("By the draft.", "hold")
+    messages = out.whole("How many.", 12)
+
+
+_OUTCOME = {"act": "send", "rule": None, "source": "mailbox"}
+
+
+class PolicyExampleOut(out.Out):
+    """One message that would change."""
+
+    message_id = out.ident("msg", "The message.")
+    recipient = out.text("Who received it.", "user@example.com")
+    before = out.mapped("By what is in force.", _OUTCOME)
+    after = out.mapped("By the draft.", _OUTCOME)
+
+
+class PolicyBacktestOut(out.Out):
+    """What the draft would have changed."""
+
+    hours = out.whole("How far back.", 24)
+    messages = out.whole("How many were decided twice.", 2000)
+    complete = out.flag("Whether those are all of that time.")
+    changed = out.whole("For how many anything changes.", 12)
+    changes = out.listed(PolicyChangeOut, "What changes, the most frequent first.")
+    examples = out.listed(PolicyExampleOut, "Some of them.")
+
+
+class PolicyTrialCountsOut(out.Out):
+    """Messages that were tried at least once since the canary began."""
+
+    messages = out.whole("How many.", 120)
+    deferred = out.whole("Of them, ever deferred.", 3)
+    bounced = out.whole("Of them, bounced.", 1)
+    deferral_rate = out.number("The share that was deferred.", 0.025)
+    bounce_rate = out.number("The share that bounced.", 0.0083)
+
+
+class PolicyCanaryOut(out.Out):
+    """A version that is being tried on a share of the mail."""
+
+    version = out.whole("Which.", 5)
+    percent = out.whole("Of the mail.", 10)
+    guardrails = out.mapped("By how much it may be worse, and from how many messages on.", {"deferrals": 0.05})
+    started_at = out.moment("Since when.")
+    ends_at = out.moment("When it is published, if all goes well.")
+    verdict = out.text("As of now: `go_on` or `roll_back`.", "go_on")
+    detail = out.text("Why.", "within the guardrails")
+    canary = out.nested(PolicyTrialCountsOut, "Its own mail.")
+    base = out.nested(PolicyTrialCountsOut, "All other mail of that time.")
