@@ -79,7 +79,7 @@ class Pool:
 @dataclass(frozen=True, slots=True)
 class Policy:
     """A compiled policy. `needs` names the facts that its rules ask for: `content`, `size`, `place`. `origins` says
-    who set `retry`, `guarantee` and `ttl`."""
+    who set `retry`, `guarantee` and `ttl`. `passes`: tiers that go to those who have unsubscribed, too."""
 
     version: int
     defaults_version: int
@@ -90,14 +90,10 @@ class Policy:
     ttl_tiers: Mapping[str, int] = field(default_factory=dict)
     ttl_templates: Mapping[str, int] = field(default_factory=dict)
     pacing: tuple[PaceLimit, ...] = ()
+    passes: frozenset[str] = frozenset()
+    objectives: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     needs: frozenset[str] = frozenset()
     origins: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether it changes nothing about any message."""
-        values = (self.rules, self.retry, self.guarantee, self.ttl_tiers, self.ttl_templates)
-        return not any(values)
 
 
 def compile_policy(layers: Sequence[Layer]) -> Policy:
@@ -110,6 +106,7 @@ def compile_policy(layers: Sequence[Layer]) -> Policy:
             pools.setdefault(name, Pool(name, layer.origin, tuple(_member(member) for member in each["members"])))
     retry, guarantee = _strongest(layers, "retry"), _strongest(layers, "guarantee")
     ttl_tiers, ttl_templates = _merged(layers, "tiers"), _merged(layers, "templates")
+    suppression = _strongest(layers, "suppression") or {}
     return Policy(
         version=versions.get("account", 1),
         defaults_version=versions.get("operator", 0),
@@ -120,6 +117,10 @@ def compile_policy(layers: Sequence[Layer]) -> Policy:
         ttl_tiers=ttl_tiers,
         ttl_templates=ttl_templates,
         pacing=tuple(PaceLimit(layer.origin, **each) for layer in layers for each in layer.document.get("pacing", ())),
+        passes=frozenset(suppression.get("unsubscribed_receive", ())),
+        objectives={
+            tier: each for layer in reversed(layers) for tier, each in layer.document.get("objectives", {}).items()
+        },
         needs=_needs(rules, bool(ttl_templates)),
         origins={
             name: layer.origin

@@ -26,7 +26,8 @@ WITH due AS (
     + """ AS hold, (SELECT s.reason FROM suppressions s WHERE s.account_id = m.account_id
            AND s.environment = m.environment AND s.recipient_key = m.recipient_key
            AND (s.scope = 'all' OR s.scope = 'stream:' || m.stream OR s.scope = 'topic:' || m.topic)
-           AND (s.expires_at IS NULL OR s.expires_at > now()) ORDER BY s.scope LIMIT 1) AS suppressed
+           AND (s.expires_at IS NULL OR s.expires_at > now())
+           AND s.reason IS DISTINCT FROM m.decision ->> 'passes' ORDER BY s.scope LIMIT 1) AS suppressed
     FROM messages m
    WHERE m.id = ANY(%s::uuid[]) AND m.status IN ('accepted', 'deferred') AND m.lease_until IS NULL
      AND NOT m.held AND m.next_attempt_at <= now() + interval '200 ms'

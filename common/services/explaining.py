@@ -149,6 +149,7 @@ def _told(
         "environment": facts.environment,
         "priority": TIERS[facts.tier],
         "suppression": row.suppressed,
+        "suppression_passed": row.suppressed is not None and ruling.is_let_through(row, policy),
         "hold": encode("hld", row.hold) if row.hold else None,
         "policy_version": policy.version,
         "defaults_version": policy.defaults_version,
@@ -156,14 +157,14 @@ def _told(
         "decision": made.shown() | {"recorded_at": None},
         "rules": rules_asked(policy, facts),
         "terms": [each | {"value": _plain(each["value"])} for each in terms],
-        "attempts": _attempts(settings, row, made, plan),
+        "attempts": _attempts(settings, row, made, plan) if ruling.is_let_through(row, policy) else [],
         "expires_at": _instant(plan.expires if plan else row.expires_at),
     }
 
 
 def _attempts(settings: Settings, row: Any, made: Decision, plan: _Plan | None) -> list[dict[str, Any]]:
     """The timetable, where there will be one."""
-    if plan is None or row.suppressed or row.hold or made.act not in ("send", "wait"):
+    if plan is None or row.hold or made.act not in ("send", "wait"):
         return []
     found = timetable(plan.start, plan.retries, plan.expires, first=plan.first, scale=settings.time_scale)
     return [each | {"at": _instant(each["at"])} for each in found]

@@ -63,7 +63,7 @@ def route(connection: Connection, ids: Sequence[UUID]) -> tuple[list[Routed], li
     if not found:
         return [], []
     sources = sources_of(connection, list({row.account_id for row in found}))
-    decided = ruling.decide_many(connection, [row for row in found if row.suppressed is None], sources)
+    decided = ruling.decide_many(connection, found, sources)
     if decided:
         stamping.stamp(connection, [(row, *decided[row.id]) for row in found if row.id in decided])
     changes = [_change(row, sources, decided.get(row.id)) for row in found]
@@ -79,7 +79,7 @@ def route(connection: Connection, ids: Sequence[UUID]) -> tuple[list[Routed], li
 
 def _change(row: Any, sources: Sequence[Source], decided: tuple[Policy, Decision] | None) -> Change | None:
     """The change of status that follows; None when the message stays where it is."""
-    if row.suppressed is not None:
+    if row.suppressed is not None and decided is None:
         return Change(row.id, "suppress", data={"reason": row.suppressed, "stage": "routing"})
     if decided is not None:
         return _ruled(row, *decided)

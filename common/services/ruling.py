@@ -16,6 +16,8 @@ from common.db.session import rows
 from common.domain.policy import Layer, Policy, compile_policy, share_of
 from common.domain.provider_domains import provider_for
 from common.domain.routing import Decision, Facts, Source, World, decide
+from common.domain.suppressions import UNSUBSCRIBED
+from common.domain.tiers import TIERS
 from common.services.standing import stand
 
 FIRST_VERSION = 1
@@ -84,12 +86,19 @@ _PLACES = "SELECT domain, provider, hosts FROM recipient_places WHERE domain = A
 def decide_many(
     connection: Connection, found: Sequence[Any], sources: Sequence[Source]
 ) -> dict[UUID, tuple[Policy, Decision]]:
-    """The decisions about those of the rows that a policy rules, with the policy. Rows are as of routing's query."""
+    """The decisions about those of the rows that a policy rules, with the policy. Rows are as of routing's query.
+
+    A suppressed address is left out, unless the policy lets this tier pass.
+    """
     keys = {row.id: key for row in found if (key := key_of(row)) is not None}
     if not keys:
         return {}
     compiled = policies(connection, keys.values())
-    ruled = [(row, compiled[keys[row.id]]) for row in found if row.id in keys]
+    ruled = [
+        (row, compiled[keys[row.id]]) for row in found if row.id in keys and is_let_through(row, compiled[keys[row.id]])
+    ]
+    if not ruled:
+        return {}
     facts = facts_of(connection, ruled)
     standings = stand(connection, [(facts[row.id], policy) for row, policy in ruled], sources, hold=True)
     if standings is None:
@@ -101,6 +110,11 @@ def decide_many(
         made[row.id] = (policy, decision)
     standings.keep(connection)
     return made
+
+
+def is_let_through(row: Any, policy: Policy) -> bool:
+    """Whether no suppression stands against the row, or one that the policy lets its tier pass."""
+    return row.suppressed is None or row.suppressed == UNSUBSCRIBED and TIERS[row.tier] in policy.passes
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,7 +53,7 @@ def _stamped(row: Any, policy: Policy, made: Decision) -> dict[str, Any]:
         "expires": made.expires,
         "held": f"{HELD}{made.reason}" if made.act == "hold" else None,
         "wait": wait,
-        "decision": made.shown() | {"defaults_version": policy.defaults_version, "attempt": 1},
+        "decision": made.shown() | {"defaults_version": policy.defaults_version, "passes": row.suppressed},
     }
 
 

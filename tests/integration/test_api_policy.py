@@ -314,3 +314,31 @@ def test_the_installations_defaults_are_tried_on_a_share(api: Api, admin: str) -
     ask(api, "PUT", "/draft?for=installation", {"retry": "otp"}, admin)
     body = {"reason": "x", "canary": {"percent": 5}}
     assert ask(api, "POST", "/publish?for=installation", body, admin, 422)["errors"][0]["field"] == "canary"
+
+
+def test_a_password_does_not_reach_who_unsubscribed(api: Api) -> None:
+    publish(api, {"suppression": {"unsubscribed_receive": ["critical"]}})
+    for number, reason in enumerate(("user_unsubscribed", "manual")):
+        listed = {"recipient": f"left{number}@example.net", "reason": reason}
+        assert api.call("POST", "/v1/suppressions", listed).status_code == 201
+    ids = [api.send(recipient=f"left{number}@example.net", priority=tier)["message_id"]
+           for number in range(2) for tier in ("critical", "normal")]  # fmt: skip
+    assert api.call("POST", "/v1/routing/explain", {"message_id": ids[0]}).get_json()["suppression_passed"]
+    assert api.call("POST", "/v1/routing/explain", {"message_id": ids[1]}).get_json()["attempts"] == []
+    work_off()
+    assert [api.read(each)["status"] for each in ids] == ["delivered", "suppressed", "suppressed", "suppressed"]
+
+
+def test_a_broken_promise_is_not_seen(api: Api) -> None:
+    publish(api, {"objectives": {"critical": {"seconds": 60, "share": 0.9}, "bulk": {"seconds": 60, "share": 0.9}}})
+    for _ in range(3):
+        api.send(priority="critical"), api.send(priority="bulk")
+    work_off()
+    with transaction() as connection:
+        late = "UPDATE messages SET created_at = created_at - interval '2 minutes' WHERE tier = 2"
+        connection.exec_driver_sql(late)
+    critical, normal, bulk = ask(api, "GET", "/objectives")["tiers"]
+    assert (critical["messages"], critical["within"], critical["burning"]) == (3, 1.0, False)
+    assert (normal["messages"], normal["objective"], normal["burning"]) == (0, None, None)
+    assert (bulk["within"], bulk["burning"]) == (0.0, True) and bulk["p50"] > 119
+    assert ask(api, "GET", "/effective")["data"][0]["key"].startswith("objectives.")

@@ -124,6 +124,14 @@ LIMIT = Shaped(
 
 _TTL = Whole(1, _MONTH, metadata=told("Seconds.", 600))
 
+OBJECTIVE = Shaped(
+    {
+        "seconds": Number(0.1, 86_400, metadata=told("From when it may go to its first attempt.", 5.0)),
+        "share": Number(0.5, 0.9999, metadata=told("Of messages that keep to it.", 0.99)),
+    },
+    needs=("seconds", "share"),
+)
+
 PARTS: dict[str, Any] = {
     "rules": Several(RULE, 200, metadata=told("Asked in order; the first that fits decides.")),
     "pools": Named(Text(63, pattern=NAME), POOL, 50, metadata=told("Ways out that share work.")),
@@ -137,6 +145,17 @@ PARTS: dict[str, Any] = {
         metadata=told("The life of a message that says nothing of its own."),
     ),
     "guarantee": Choice(GUARANTEES, metadata=told("When an outcome stays unknown.", "at_least_once")),
+    "suppression": Shaped(
+        {
+            "unsubscribed_receive": Several(
+                Choice(TIERS),
+                3,
+                metadata=told("Goes to those who unsubscribed, too.", ["critical"]),
+            )
+        },
+        metadata=told("Bounces, complaints and your own entries stop all mail whatever this says."),
+    ),
+    "objectives": Shaped({tier: OBJECTIVE for tier in TIERS}, metadata=told("How soon mail is tried, by tier.")),
 }
 """The sections of a document. What is not here is not accepted."""
 
