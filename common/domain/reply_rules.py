@@ -364,8 +364,9 @@ _RECIPIENT = (
         words("""
             host unknown | host not found | unknown host | no such host | unknown domain | domain
             unknown | domain not found | no such domain | invalid domain | domain does not exist |
-            domain doesn't exist | domain ... does not exist | domain name not found | recipient domain
-            | unrouteable mail domain | unrouteable domain | unrouteable address | unroutable address |
+            domain doesn't exist | domain ... does not exist | domain name not found | invalid recipient
+            domain | bad recipient domain | recipient domain not | unrouteable mail domain |
+            unrouteable domain | unrouteable address | unroutable address |
             name or service not known | nxdomain | non-existent domain | non-existent host | couldn't
             find any host named | couldn't find any host | couldn't find ... mail exchanger | cannot
             find a mail exchanger | unable to find the recipient domain | bad destination mailbox...
@@ -464,7 +465,8 @@ _OTHERS = (
         words("""
             recipient refuses to accept | recipient only accepts | recipient rejected | recipient
             refused | refused by the recipient | refused by recipient | rejected by recipient | rejected
-            by the recipient | user reject | filtered by | rejected by filter | due to extended inbox |
+            by the recipient | user reject | users reject | user(s) reject | receiver's filter |
+            filtered by | rejected by filter | due to extended inbox |
             not a member of ... list | because the recipient is not accepting mail | is not accepting
             mail | not accepting messages | not accepting any mail | is not accepting any | is not
             receiving mail | we do not accept mail from this address | address rejected | this account

@@ -38,7 +38,8 @@ _LONE = re.compile(
 _COMMAND = re.compile(rf"\bRCPT TO:[ \t]{{0,4}}<?({_A})", re.IGNORECASE)
 _LABEL = re.compile(
     r"(?:recipient|addressee|addressed to|receiver|failed|user(?:id)?|address|mailbox|destination|mail to|smtp"
-    r"|deliver to|unknown user|no such user|宛先|受信者|あて先|destinataire|destinatario|empf(?:ä|ae)nger)"
+    r"|deliver to|unknown user|no such user|宛先|受信者|あて先"
+    r"|收件人|收件者|받는 ?사람|수신자|получател\w*|destinataire|destinatario|empf(?:ä|ae)nger)"
     rf"[^:=<@\n]{{0,40}}[:=]?[ \t]{{0,8}}[\"'(\[]?<?(?:mailto:)?({_A})",
     re.IGNORECASE,
 )
@@ -150,7 +151,7 @@ def _places(line: str, introduced: bool, introduces: bool) -> Iterator[tuple[int
     for pattern, worth in ((_COMMAND, 5), (_LABEL, 4), (_SENTENCE, 3)):
         for address in pattern.findall(line):
             yield worth, address
-    for address in () if lone or start else addresses(line):
+    for address in () if lone or (start and introduced) else addresses(line):
         yield 2 if _REPLY.search(line) else 1, address
 
 

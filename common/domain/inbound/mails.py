@@ -9,8 +9,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from email import message_from_bytes
-from email.header import decode_header
+from email.header import Header, decode_header
 from email.message import Message
+
+from common.domain.inbound.charsets import text_of
 
 MOST_BYTES = 1_048_576
 MOST_PARTS = 60
@@ -73,7 +75,11 @@ def decoded(value: object) -> str:
     """A header value with its encoded words read."""
     if value is None:
         return ""
-    text = str(value)[:4000]
+    try:
+        # Raw octets, which no standard allows and many send, come as a Header; encoded, none of them is lost.
+        text = (value.encode(maxlinelen=0) if isinstance(value, Header) else str(value))[:4000]
+    except Exception:
+        text = str(value)[:4000]
     try:
         pieces = decode_header(text)
     except Exception:  # the standard library raises a dozen kinds here; the raw text is as good
@@ -162,28 +168,18 @@ def _text(message: Message) -> str:
     if not isinstance(raw, bytes):
         return str(message.get_payload() or "")[:_TEXT_BYTES]
     raw = raw[:_TEXT_BYTES]
-    for charset in (_charset(message), "utf-8", "iso-2022-jp" if b"\x1b$" in raw else "utf-8"):
-        try:
-            return raw.decode(charset)
-        except (LookupError, UnicodeError):
-            continue
-    return raw.decode("latin-1")
+    return text_of(raw, _charset(message))
 
 
-def _charset(message: Message) -> str:
+def _charset(message: Message) -> str | None:
     try:
-        return message.get_content_charset() or "utf-8"
+        return message.get_content_charset()
     except Exception:
-        return "utf-8"
+        return None
 
 
 def _piece(text: bytes | str, charset: str | None) -> str:
-    if isinstance(text, str):
-        return text
-    try:
-        return text.decode(charset or "utf-8")
-    except (LookupError, UnicodeError):
-        return text.decode("latin-1")
+    return text if isinstance(text, str) else text_of(text, charset)
 
 
 def _strip_tags(text: str) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from common.domain.categories import is_hard, suppresses
 from common.domain.inbound import arf, bounces, dsn, wordings
+from common.domain.inbound.languages import FOREIGN
 from common.domain.inbound.mails import Mail, addresses, decoded, read
 from common.domain.replies import judge
 from common.domain.reply_matching import Facts, Rule
@@ -43,18 +44,24 @@ class Report:
     recipients: tuple[Recipient, ...] = ()
 
 
-def classify(raw: bytes, rules: Sequence[Rule] = RULES) -> Report:
+def classify(raw: bytes, rules: Sequence[Rule] = (*FOREIGN, *RULES)) -> Report:
     """Read a returned mail. Never raises, whatever the bytes are."""
     mail = read(raw)
     feedback = arf.find(mail)
     if feedback is not None:
         return _complaint(feedback)
     said = [each for part in mail.of_kind(*_STATUS_PARTS) for each in dsn.find(part.text)]
+    said = said or [each for part in mail.of_kind("text/plain") if _FIELDS.search(part.text)
+                    for each in dsn.find(part.text)]  # fmt: skip
     if said:
         return _from_status(mail, said, rules)
     return _from_words(mail, rules) or _from_person(mail)
 
 
+_FIELDS = re.compile(
+    r"^(?:final|original)-recipient[ \t]*:.{0,400}\n(?:.{1,400}\n){0,8}(?:action|status)[ \t]*:", re.I | re.M
+)
+"""A status part that lost its type on the way."""
 _STATUS_PARTS = ("message/delivery-status", "message/global-delivery-status")
 
 
@@ -102,7 +109,7 @@ def _from_words(mail: Mail, rules: Sequence[Rule]) -> Report | None:
     named = bounces.find(text, _senders(mail), originals)
     words = {each.recipient.lower(): each.words for each in named}
     alone_written = originals if len(originals) == 1 else []
-    recipients = failed_header or [each.recipient for each in named] or alone_written
+    recipients = failed_header or [each.recipient for each in named] or _in_subject(mail, subject) or alone_written
     if not recipients and not wordings.DAEMON.search(mail.header("from")):
         return None
     delayed = _is_delay(subject, text)
@@ -142,6 +149,11 @@ def _senders(mail: Mail) -> list[str]:
     return addresses(" ".join(values))
 
 
+def _in_subject(mail: Mail, subject: str) -> list[str]:
+    foreign = {each.lower() for each in _senders(mail)}
+    return [each for each in addresses(subject) if each.lower() not in foreign]
+
+
 def _headed_recipients(mail: Mail) -> list[str]:
     if mail.original is None:
         return []
@@ -165,10 +177,22 @@ def _answered(recipient: str) -> Recipient:
     return Recipient(recipient, "answered", None, "auto_reply", False, False)
 
 
+_QUOTES = re.compile(
+    r"(?:other server returned was|remote server was|remote host said|reported error|server said|server response)[: ]",
+    re.IGNORECASE,
+)
+
+
+def _quoted(text: str) -> str:
+    """What the other side said, where the report announces it: its own words around that are about anything."""
+    found = _QUOTES.search(text)
+    return text[found.end() : found.end() + 2000] if found else ""
+
+
 def _judged(recipient: str, action: str, status: str | None, texts: Sequence[str], rules: Sequence[Rule]) -> Recipient:
     """The first text that says something decides; the status alone only when none does."""
     best = None
-    for text in texts:
+    for text in [*map(_quoted, texts), *texts]:
         if not text.strip():
             continue
         facts = _facts(text, status, action)
