@@ -139,6 +139,14 @@ class Client:
         """A job and how far it is; it has ended when `ended_at` is set."""
         return cast(dict[str, Any], self.transport.call("GET", _path("/v1/jobs", job_id)))
 
+    def analytics(self, **question: Any) -> dict[str, Any]:
+        """What became of mail: `start`, `end`, `interval`, `group_by` and filters, as the API takes them."""
+        return cast(dict[str, Any], self.transport.call("GET", "/v1/analytics", query=_given(question)))
+
+    def analytics_identity(self, **span: Any) -> dict[str, Any]:
+        """Where all accepted mail is: accepted, the parts it is the sum of, and whether it closes."""
+        return cast(dict[str, Any], self.transport.call("GET", "/v1/analytics/identity", query=_given(span)))
+
     def templates(self, **filters: Any) -> Iterator[dict[str, Any]]:
         """Templates, newest first, without their drafts."""
         return self.pages("/v1/templates", **filters)

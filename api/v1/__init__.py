@@ -2,6 +2,7 @@
 
 from api.v1 import (
     accounts,
+    analytics,
     api_keys,
     batches,
     dead_letters,
@@ -60,6 +61,7 @@ BLUEPRINTS = (
     jobs.blueprint,
     mailbox.blueprint,
     pacing.blueprint,
+    analytics.blueprint,
     policy.blueprint,
     policy_trials.blueprint,
     queues.blueprint,

@@ -7,11 +7,16 @@ from kombu import Exchange, Queue
 
 from common.config import Settings, current_settings
 from common.queueing.queues import ALL, MAINTENANCE
-from common.queueing.tasks import PRUNE
+from common.queueing.tasks import FOLD_EVENTS, PRUNE
 
 VISIBILITY_SECONDS = 1200
 LONGEST_COUNTDOWN = 60
 PRUNE_SECONDS = 600
+FOLD_SECONDS = 5
+_TIMETABLE = {
+    name: {"task": name, "schedule": seconds, "options": {"expires": 2 * seconds}}
+    for name, seconds in ((PRUNE, PRUNE_SECONDS), (FOLD_EVENTS, FOLD_SECONDS))
+}
 
 
 def broker_url(settings: Settings) -> str:
@@ -92,7 +97,7 @@ def make_celery(settings: Settings | None = None, *, publisher: bool = False) ->
         worker_hijack_root_logger=False,
         worker_cancel_long_running_tasks_on_connection_loss=False,
         worker_soft_shutdown_timeout=0,
-        beat_schedule={"prune": {"task": PRUNE, "schedule": PRUNE_SECONDS, "options": {"expires": 2 * PRUNE_SECONDS}}},
+        beat_schedule=_TIMETABLE,
         enable_utc=True,
         timezone="UTC",
     )

@@ -24,6 +24,9 @@ DRAIN_SLOW_WEBHOOKS = "webhooks.drain_slow_webhooks"
 PRUNE = "maintenance.prune"
 """No ids: removes what retention ends."""
 
+FOLD_EVENTS = "maintenance.fold_events"
+"""No ids: counts the events that came since, for analytics."""
+
 CHECK_DOMAINS = "maintenance.check_domains"
 """ids: domains whose records are to be looked up."""
 
@@ -41,6 +44,7 @@ ALL = (
     PRUNE,
     RUN_JOBS,
     CHECK_DOMAINS,
+    FOLD_EVENTS,
 )
 
 PREFIXES = {
@@ -52,6 +56,7 @@ PREFIXES = {
     DRAIN_WEBHOOKS: "whk",
     DRAIN_SLOW_WEBHOOKS: "whk",
     PRUNE: "none",
+    FOLD_EVENTS: "none",
     CHECK_DOMAINS: "dom",
     RUN_JOBS: "job",
 }

@@ -208,6 +208,7 @@ def _draft(
         "headers": fields.get("headers"),
         "attachments": attachments,
         "mime": fields.get("mime"),
+        "channel": fields.get("channel"),
         "metadata": fields.get("metadata"),
         "tags": fields.get("tags"),
         "sensitive": bool(fields.get("sensitive")),

@@ -116,6 +116,8 @@ def _event_data(claimed: Claimed, outcome: Outcome) -> dict[str, Any]:
         "attempt": claimed.attempt,
         "attempts": claimed.most_attempts,
         "category": outcome.category,
+        "source": (claimed.row.path or "").partition("/")[0] or None,
+        "provider": outcome.provider,
         "smtp": {
             "stage": outcome.stage,
             "code": outcome.code,

@@ -32,7 +32,7 @@ def relay(principal: Principal, recipients: Sequence[Address], submission: Submi
     """Accept a mail for these recipients; returns after the commit. Raises DomainError as the API's verbs do."""
     if principal.require_idempotency and submission.idempotency_key is None:
         raise InvalidRequest("This key requires the header Idempotency-Key.", code="idempotency_key_required")
-    common = dict(submission.fields)
+    common = dict(submission.fields) | {"channel": "smtp"}
     if submission.mime is not None:
         common["mime"] = base64.b64encode(submission.mime).decode()
     items = [Item(common | {"recipient": {"email": each.email, "name": None}}, _key(submission, each, len(recipients)))

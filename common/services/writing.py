@@ -48,7 +48,8 @@ WITH x AS MATERIALIZED (
     template_version integer, template_data jsonb, locale text, cc jsonb, bcc jsonb, reply_to jsonb,
     headers jsonb, attachments jsonb, metadata jsonb, tags text[], sensitive boolean, key_id uuid, batch_id uuid,
     original_id uuid, request_id text, stream text, topic text, supersede_key text,
-    idempotency_key text, route text, fingerprint text, answer_status integer, answer text, mime text)
+    idempotency_key text, route text, fingerprint text, answer_status integer, answer text, mime text,
+    channel text)
 )"""
 
 _KEYED = """, keyed AS (
@@ -82,10 +83,10 @@ _WRITTEN = (
 ), filled AS (
   INSERT INTO message_contents (message_id, sender, recipient_name, subject, html, text, template_id,
     template_slug, template_version, template_data, locale, cc, bcc, reply_to, headers, attachments, metadata,
-    tags, idempotency_key, key_id, request_id, sensitive, batch_id, original_id, mime)
+    tags, idempotency_key, key_id, request_id, sensitive, batch_id, original_id, mime, channel)
   SELECT id, sender, recipient_name, subject, html, text, template_id, template_slug, template_version,
          template_data, locale, cc, bcc, reply_to, headers, attachments, metadata, tags, idempotency_key,
-         key_id, request_id, sensitive, batch_id, original_id, decode(mime, 'base64') FROM fresh
+         key_id, request_id, sensitive, batch_id, original_id, decode(mime, 'base64'), channel FROM fresh
 ), told AS (
   INSERT INTO events (id, message_id, account_id, environment, seq, type, timestamp, data)
   SELECT event_id, id, account_id, environment, 1, 'message.queued', created_at,

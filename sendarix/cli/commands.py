@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from sendarix.cli import dead_letters, installation, keys, messages, suppressions, templates, webhooks
+from sendarix.cli import analytics, dead_letters, installation, keys, messages, suppressions, templates, webhooks
 from sendarix.cli.profiles import ProfileError
 from sendarix.cli.session import Session
 from sendarix.errors import SendarixError
@@ -52,6 +52,7 @@ for _each in (
     webhooks.webhooks,
     templates.templates,
     dead_letters.dead_letters,
+    analytics.analytics,
     installation.doctor,
     installation.configure,
     installation.completion,

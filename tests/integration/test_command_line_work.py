@@ -112,3 +112,11 @@ def test_dead_letters_are_replayed_blindly(terminal: Terminal) -> None:
     assert done["state"] == "done" and done["counts"].get("replayed") == 1
     assert terminal.one("dead-letters", "replay", sent["message_id"])["counts"].get("replayed", 0) == 0
     assert terminal.many("dead-letters", "list")[0]["state"] == "replayed"
+
+
+def test_analytics_on_the_terminal_differ_from_the_api(terminal: Terminal) -> None:
+    terminal.run(*SEND)
+    line = terminal.many("analytics", "--interval", "total", "--group-by", "channel", "--only", "channel=api")[0]
+    assert line["channel"] == "api" and line["accepted"] == 1
+    assert terminal.one("analytics", "--identity")["closes"] is True
+    assert terminal.run("--table", "analytics").stdout.strip()

@@ -1,6 +1,13 @@
 """Every table, one file per noun. Columns, keys and foreign keys: the hot verbs are Core statements, no ORM object."""
 
 from common.db.models.account import Account
+from common.db.models.analytics import (
+    AnalyticsCohort,
+    AnalyticsCount,
+    AnalyticsCursor,
+    AnalyticsProfile,
+    AnalyticsRecipient,
+)
 from common.db.models.api_key import ApiKey
 from common.db.models.attempt import Attempt
 from common.db.models.automation import PacingAutomation
@@ -32,6 +39,11 @@ from common.db.models.webhook import (
 
 __all__ = [
     "Account",
+    "AnalyticsCohort",
+    "AnalyticsCount",
+    "AnalyticsCursor",
+    "AnalyticsProfile",
+    "AnalyticsRecipient",
     "ApiKey",
     "Attempt",
     "Base",

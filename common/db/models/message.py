@@ -93,3 +93,4 @@ class MessageContent(Base):
     purged_at: Mapped[datetime | None]
     batch_id: Mapped[UUID | None]
     original_id: Mapped[UUID | None]
+    channel: Mapped[str | None]
