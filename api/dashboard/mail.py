@@ -54,6 +54,7 @@ def read_message(message_id: str) -> AnyResponse:
         story=told(events.rows, attempts.rows),
         attempts=attempts.rows,
         content=ask("GET", f"{path}/content"),
+        hooks=ask("GET", f"{path}/webhook-deliveries"),
         returned=ask("GET", f"{path}/returned-mails").rows,
     )
 

@@ -44,6 +44,7 @@ BLUEPRINTS = (
     suppressions_many.blueprint,
     webhooks.blueprint,
     webhook_logs.blueprint,
+    webhook_logs.of_message,
     webhook_replays.blueprint,
     api_keys.blueprint,
     users.blueprint,

@@ -3,6 +3,7 @@
 Only that account's keys see it: every other account's keys find nothing at this address.
 """
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -14,12 +15,14 @@ from api.answers import json_answer
 from api.auth import scope
 from api.contract import contract
 from api.v1.schemas.mailbox import MailOut, MailWholeOut
+from api.v1.schemas.messages_out import MessageOut
 from api.v1.schemas.out import page_of
 from common.db.keyset import Position
 from common.db.session import transaction
 from common.domain.errors import NotFound
 from common.domain.ids import decode
-from common.services import mailbox
+from common.services import mailbox, mailbox_marks, tickets
+from common.services.lifecycle import Applied
 from common.services.quickstart import QUICKSTART_ACCOUNT
 
 blueprint = Blueprint("mailbox", __name__, url_prefix="/v1/mailbox/messages")
@@ -60,6 +63,32 @@ def read_mail(mail_id: str) -> Response:
         found = mailbox.get(connection, which)
     if found is None:
         raise NotFound("There is no mail with this id.")
+    return json_answer(found)
+
+
+@blueprint.post("/<mail_id>/bounce")
+@scope("messages:send", idempotent=False)
+@contract(answers={200: MessageOut}, errors=("conflict",))
+def mark_mail_bounced(mail_id: str) -> Response:
+    """As if the mail had come back: its message is bounced, the address suppressed, webhooks are told."""
+    return _mark(mail_id, mailbox_marks.bounce)
+
+
+@blueprint.post("/<mail_id>/complain")
+@scope("messages:send", idempotent=False)
+@contract(answers={200: MessageOut}, errors=("conflict",))
+def mark_mail_complained(mail_id: str) -> Response:
+    """As if its recipient had reported it as spam: its message is complained about, the address suppressed."""
+    return _mark(mail_id, mailbox_marks.complain)
+
+
+def _mark(mail_id: str, mark: Callable[..., tuple[dict[str, Any], list[Applied]]]) -> Response:
+    _only_quickstart()
+    query.only()
+    which = query.path_id("mbx", mail_id)
+    with transaction() as connection:
+        found, applied = mark(connection, g.principal, which)
+    tickets.leave_webhooks(applied)
     return json_answer(found)
 
 

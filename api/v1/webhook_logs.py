@@ -19,6 +19,7 @@ from common.services import webhook_logs
 from common.services.webhook_logs import Filters
 
 blueprint = Blueprint("webhook_logs", __name__, url_prefix="/v1/webhooks/<webhook_id>/deliveries")
+of_message = Blueprint("webhook_told", __name__, url_prefix="/v1/messages/<message_id>/webhook-deliveries")
 
 
 def _id_parameter(name: str, prefix: str, sentence: str) -> Parameter:
@@ -87,3 +88,15 @@ def list_webhook_attempts(webhook_id: str, delivery_id: str) -> Response:
     ids = query.path_id("whk", webhook_id), query.path_id("whd", delivery_id)
     with transaction() as connection:
         return json_answer({"data": webhook_logs.attempts(connection, g.principal, *ids)})
+
+
+@of_message.get("")
+@scope("webhooks:read")
+@contract(answers={200: page_of(WebhookDeliveryOut)})
+def list_message_webhook_deliveries(message_id: str) -> Response:
+    """What webhooks were told of one message, in the order of its events, each with its last attempt."""
+    query.only()
+    which = query.path_id("msg", message_id)
+    with transaction() as connection:
+        found = webhook_logs.of_message(connection, g.principal, which)
+    return json_answer({"data": found, "has_more": False, "next_cursor": None, "prev_cursor": None})

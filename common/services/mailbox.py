@@ -15,7 +15,8 @@ from sqlalchemy import Connection
 
 from common import clock
 from common.db.session import rows, run
-from common.domain.ids import encode
+from common.domain import mail_facts
+from common.domain.ids import decode, encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +87,15 @@ def get(connection: Connection, mail_id: UUID) -> dict[str, Any] | None:
         return None
     source = bytes(found[0].source)
     parsed = _parse(source)
+    text, html, headers = _part(parsed, "plain"), _part(parsed, "html"), _headers(source)
     return _summary(found[0]) | {
-        "text": _part(parsed, "plain"),
-        "html": _part(parsed, "html"),
-        "headers": _headers(source),
+        "message_id": _message_id(headers),
+        "text": text,
+        "html": html,
+        "headers": headers,
+        "attachments": _attachments(parsed),
+        "links": mail_facts.links(html, text),
+        "checks": mail_facts.checks(headers, html, text),
         "source": source.decode("utf-8", "replace"),
     }
 
@@ -133,6 +139,22 @@ def _decode_words(raw: str) -> str:
 def _clean(text: str) -> str:
     """Text that PostgreSQL and JSON take: no NUL, no lone surrogates."""
     return text.encode("utf-8", "replace").decode("utf-8").replace("\x00", "")
+
+
+def _message_id(headers: list[list[str]]) -> str | None:
+    """The message that a mail says it was made from. Anybody can write that: whoever acts on it checks whose it is."""
+    told = next((value for name, value in headers if name.lower() == "x-sendarix-message-id"), "")
+    return told if decode("msg", told) is not None else None
+
+
+def _attachments(parsed: EmailMessage) -> list[dict[str, Any]]:
+    try:
+        return [
+            each | {"filename": each["filename"] and _clean(each["filename"])}
+            for each in mail_facts.attachments(parsed)
+        ]
+    except Exception:  # the standard parser raises many things on hostile mails; it is kept all the same
+        return []
 
 
 def _parse(source: bytes) -> EmailMessage:

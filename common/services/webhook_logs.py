@@ -14,7 +14,7 @@ from common.db.session import rows
 from common.domain.errors import NotFound
 from common.domain.ids import encode
 from common.domain.principals import Principal
-from common.services import subscriptions
+from common.services import messages, subscriptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +34,10 @@ _SELECT = """
 SELECT d.*, h.breaker, a.epoch, a.number, a.started_at, a.ended_at AS attempt_ended_at, a.status, a.error, a.response,
        a.ip, a.dns_ms, a.connect_ms, a.tls_ms, a.first_byte_ms, a.total_ms, d.next_attempt_at > now() AS early
   FROM webhook_deliveries d LEFT JOIN webhook_health h ON h.webhook_id = d.webhook_id
-  LEFT JOIN LATERAL (SELECT * FROM webhook_attempts a WHERE a.delivery_id = d.id ORDER BY epoch DESC LIMIT 1) a ON true
- WHERE d.webhook_id = %s"""
+  LEFT JOIN LATERAL (SELECT * FROM webhook_attempts a WHERE a.delivery_id = d.id ORDER BY epoch DESC LIMIT 1) a ON true"""
+_OF_WEBHOOK = f"{_SELECT} WHERE d.webhook_id = %s"
+_OF_MESSAGE = f"{_SELECT} WHERE d.message_id = %s ORDER BY d.seq, d.id LIMIT {{most}}"
+MOST_OF_MESSAGE = 200
 
 
 def _moment(moment: datetime | None) -> str | None:
@@ -116,7 +118,13 @@ def find(
             where += f" AND {condition}"
             parameters.append(value)
     order = ("d.created_at", "d.id")
-    return read_page(connection, _SELECT + where, parameters, _shown, limit=limit, turn=turn, order=order)
+    return read_page(connection, _OF_WEBHOOK + where, parameters, _shown, limit=limit, turn=turn, order=order)
+
+
+def of_message(connection: Connection, principal: Principal, message_id: UUID) -> list[dict[str, Any]]:
+    """What webhooks were told of one message, in its order, the first MOST_OF_MESSAGE. Raises NotFound."""
+    messages.get(connection, principal, message_id)
+    return [_shown(row) for row in rows(connection, _OF_MESSAGE.format(most=MOST_OF_MESSAGE), message_id)]
 
 
 def get(connection: Connection, principal: Principal, webhook_id: UUID, delivery_id: UUID) -> dict[str, Any]:
@@ -127,7 +135,7 @@ def get(connection: Connection, principal: Principal, webhook_id: UUID, delivery
 
 def _row(connection: Connection, principal: Principal, webhook_id: UUID, delivery_id: UUID) -> Any:
     subscriptions.get(connection, principal, webhook_id)
-    found = rows(connection, f"{_SELECT} AND d.id = %s", webhook_id, delivery_id)
+    found = rows(connection, f"{_OF_WEBHOOK} AND d.id = %s", webhook_id, delivery_id)
     if not found:
         raise NotFound("This webhook has no delivery with this id.")
     return found[0]
