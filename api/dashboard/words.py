@@ -1,12 +1,18 @@
-"""The words of the dashboard: English stands in the templates, every other language in a table by it.
+"""The words of the dashboard: English stands in the templates, every other language in a table by it (ja.json).
 
 tests/unit/api/test_dashboard_words.py holds every table to the templates. Never here: who reads which language.
 """
 
-from api.dashboard.words_ja import JAPANESE
+from pathlib import Path
+
+import orjson
 
 LANGUAGES = {"en": "English", "ja": "日本語"}
-TABLES: dict[str, dict[str, str]] = {"ja": JAPANESE}
+TABLES: dict[str, dict[str, str]] = {
+    language: orjson.loads((Path(__file__).parent / f"{language}.json").read_bytes())
+    for language in LANGUAGES
+    if language != "en"
+}
 
 
 def speak(language: str, text: str, **given: object) -> str:

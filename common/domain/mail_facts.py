@@ -31,7 +31,7 @@ class _Links(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         if self._open:
-            self.found[-1]["text"] = " ".join((self.found[-1]["text"] + data).split())[:200]
+            self.found[-1]["text"] = (self.found[-1]["text"] + data)[:2000]
 
 
 def links(html: str | None, text: str | None) -> list[dict[str, str]]:
@@ -44,7 +44,7 @@ def links(html: str | None, text: str | None) -> list[dict[str, str]]:
         reader.feed(html[:MOST_READ])
     except (AssertionError, ValueError):  # what the standard parser does to some malformed declarations
         pass
-    return reader.found
+    return [each | {"text": " ".join(each["text"].split())[:200]} for each in reader.found]
 
 
 def attachments(parsed: EmailMessage) -> list[dict[str, Any]]:

@@ -1,7 +1,7 @@
 """bounce, complain: what a caught mail's recipient would have sent back, said by hand in the inbox.
 
-It changes the message that the mail was made from, as late bounces and complaints from outside do, and only when that message
-is the caller's own. Never here: the mails themselves (mailbox.py).
+It changes the message that the mail was made from, as late bounces and complaints from outside do, and only when that
+message is the caller's own. Never here: the mails themselves (mailbox.py).
 """
 
 from collections.abc import Callable
@@ -43,12 +43,11 @@ def complain(connection: Connection, principal: Principal, mail_id: UUID) -> tup
 
     Raises NotFound for a mail that is gone or is of no message of the caller's, Conflict unless it is delivered.
     """
-    return _mark(
-        connection,
-        principal,
-        mail_id,
-        lambda connection, which: feedback.complain(connection, [which], data={"marked": True}),
-    )
+
+    def mark(connection: Connection, message_id: UUID) -> list[Applied]:
+        return feedback.complain(connection, [message_id], data={"marked": True})
+
+    return _mark(connection, principal, mail_id, mark)
 
 
 def _mark(

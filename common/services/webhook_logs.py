@@ -34,7 +34,8 @@ _SELECT = """
 SELECT d.*, h.breaker, a.epoch, a.number, a.started_at, a.ended_at AS attempt_ended_at, a.status, a.error, a.response,
        a.ip, a.dns_ms, a.connect_ms, a.tls_ms, a.first_byte_ms, a.total_ms, d.next_attempt_at > now() AS early
   FROM webhook_deliveries d LEFT JOIN webhook_health h ON h.webhook_id = d.webhook_id
-  LEFT JOIN LATERAL (SELECT * FROM webhook_attempts a WHERE a.delivery_id = d.id ORDER BY epoch DESC LIMIT 1) a ON true"""
+  LEFT JOIN LATERAL (SELECT * FROM webhook_attempts a WHERE a.delivery_id = d.id ORDER BY epoch DESC LIMIT 1) a
+         ON true"""
 _OF_WEBHOOK = f"{_SELECT} WHERE d.webhook_id = %s"
 _OF_MESSAGE = f"{_SELECT} WHERE d.message_id = %s ORDER BY d.seq, d.id LIMIT {{most}}"
 MOST_OF_MESSAGE = 200

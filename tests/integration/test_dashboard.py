@@ -14,8 +14,8 @@ from tests.pipeline import work_off
 
 OURS = {"Sec-Fetch-Site": "same-origin"}
 PASSWORD = "correct horse battery"
-LISTS = ("", "/messages", "/inbox", "/queues", "/dead-letters", "/templates", "/suppressions", "/domains", "/webhooks",
-         "/keys", "/people", "/me")  # fmt: skip
+LISTS = ("", "/analytics", "/messages", "/inbox", "/queues", "/dead-letters", "/templates", "/suppressions", "/domains",
+         "/webhooks", "/keys", "/people", "/me")  # fmt: skip
 
 
 def person(api: Api, email: str, role: str = "owner") -> FlaskClient:
@@ -70,6 +70,29 @@ def test_a_message_does_not_say_what_became_of_it(api: Api, owner: FlaskClient) 
         "sandbox" in frame.headers["Content-Security-Policy"]
         and "script" not in frame.headers["Content-Security-Policy"]
     )
+
+
+@pytest.mark.parametrize(("deed", "status"), [("mail_bounced", "bounced"), ("mail_complained", "complained")])
+def test_a_caught_mail_cannot_come_back(api: Api, owner: FlaskClient, deed: str, status: str) -> None:
+    fields = {"html": '<p><a href="https://example.com/reset">Choose <b>another</b></a></p>', "text": "Choose."}
+    fields |= {"attachments": [{"filename": "a.txt", "content_type": "text/plain", "content": "YQ=="}]}  # type: ignore[dict-item]
+    sent = api.send(recipient=f"{status}-mark@example.net", subject="Mark", **fields)["message_id"]
+    work_off()
+    mail = api.call("GET", f"/v1/mailbox/messages?recipient={status}-mark@example.net").get_json()["data"][0]["id"]
+    whole = api.call("GET", f"/v1/mailbox/messages/{mail}").get_json()
+    assert whole["message_id"] == sent
+    assert whole["links"] == [{"url": "https://example.com/reset", "text": "Choose another"}]
+    assert whole["attachments"] == [{"filename": "a.txt", "content_type": "text/plain", "size": 1}]
+    assert {each["name"]: each["state"] for each in whole["checks"]}["Text part"] == "ok"
+    page = owner.get(f"/dashboard/inbox/{mail}").text
+    assert "https://example.com/reset" in page and "a.txt" in page
+    assert api.call("POST", f"/v1/mailbox/messages/{mail}/bounce", key=api.test).status_code == 404, "of live mail"
+    done(owner, deed, mail_id=mail, next=f"/dashboard/inbox/{mail}")
+    assert api.read(sent)["status"] == status
+    again = api.call("POST", f"/v1/mailbox/messages/{mail}/complain")
+    assert (again.status_code, again.get_json()["message_status"]) == (409, status)
+    told = api.read(sent, "/webhook-deliveries")
+    assert [each["message_id"] for each in told["data"]] == [sent] * len(told["data"])
 
 
 def test_a_button_does_something_else_than_the_api(api: Api, owner: FlaskClient) -> None:

@@ -24,8 +24,8 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 AXE = Path(__file__).parents[1] / "peers" / "node_modules" / "axe-core" / "axe.min.js"
 PICTURES = os.environ.get("SENDARIX_PICTURES")
 WIDTHS = (360, 820, 1440)
-PAGES = ("", "/messages", "/inbox", "/queues", "/dead-letters", "/templates", "/suppressions", "/domains", "/webhooks",
-         "/keys", "/people", "/me")  # fmt: skip
+PAGES = ("", "/analytics", "/messages", "/inbox", "/queues", "/dead-letters", "/templates", "/suppressions", "/domains",
+         "/webhooks", "/keys", "/people", "/me")  # fmt: skip
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
 

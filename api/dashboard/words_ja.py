@@ -1,3 +1,0 @@
-"""The dashboard in Japanese, by the English text of the templates."""
-
-JAPANESE: dict[str, str] = {}
