@@ -76,6 +76,10 @@ def ids(api: Api) -> dict[str, str]:
                 tags[0], "Welcome"
             )
         sent.append(api.send(**fields)["message_id"])
+    for number in range(90 if PICTURES else 0):
+        api.send(
+            recipient=f"user{number}@example.net", subject="Your receipt", priority=("normal", "critical")[number % 2]
+        )
     work_off()
     api.send(recipient="erin@example.net", subject="Your weekly summary", priority="bulk", tags=["digest"])
     api.send(recipient="finn@example.net", subject="Reminder", scheduled_time=rfc3339(clock.now() + timedelta(days=2)))
