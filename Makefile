@@ -9,7 +9,7 @@ SPREAD := -n 3 --dist loadfile --no-loadscope-reorder
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test sure bench fuzz chaos doctor reset docs lock
+.PHONY: help setup run test sure bench fuzz chaos simulate doctor reset docs lock
 
 help: ## print this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ chaos: setup ## kill processes under load and count every message
 	$(BIN)/python -m tests.chaos
 	$(BIN)/python -m tests.chaos --webhooks --messages 5000 --kills 4 --guarantee at_least_once --drop 0 \
 		--fault kill:webhooks --fault kill:webhooks --fault kill:webhooks --fault kill:webhooks --fault flushall
+
+simulate: setup ## a million messages over twenty providers by a virtual clock; MESSAGES=n for fewer
+	$(BIN)/python -m tests.simulation --messages $(or $(MESSAGES),1000000) $(if $(PICTURE),--picture $(PICTURE))
 
 doctor: setup ## check versions, engines, ports, schema, invariants and lag
 	@$(BIN)/python -m deploy.doctor

@@ -24,7 +24,7 @@ CEILING_SECONDS = 600.0
 """How long a limit that a server has shown is not tried again."""
 
 REST_SECONDS = 2.0
-"""The first rest of a server that lets nobody in; each next one is twice as long, up to thirty times this."""
+"""The first rest of a server that lets nobody in or is away; each next one is twice as long, up to 30 times this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +77,14 @@ class Grant:
 @dataclass(frozen=True, slots=True)
 class Feedback:
     """What a batch showed: mails that show a working host, marks against it, whether it named too many connections
-    or asked for less. `unused` is what was granted and not sent."""
+    or asked for less. `unused` is what was granted and not sent; `lost` of the marks are tries nobody answered."""
 
     good: int = 0
     bad: int = 0
     crowded: bool = False
     throttled: bool = False
     unused: int = 0
+    lost: int = 0
 
 
 @dataclass(slots=True)
@@ -155,7 +156,8 @@ class Paces:
         parked; with `keep_seconds` a lease that is not kept is still held, for the connection to be closed first."""
         flags = (int(feedback.crowded), int(feedback.throttled))
         arguments = [lease, feedback.good, feedback.bad, *flags, feedback.unused, int(keep_seconds * 1000)]
-        arguments += [int(drained), self._scaled(CEILING_SECONDS), self._scaled(REST_SECONDS), *_limits(scope)]
+        arguments += [int(drained), self._scaled(CEILING_SECONDS), self._scaled(REST_SECONDS), feedback.lost]
+        arguments += _limits(scope)
         found = self._ask(FINISH, scope, arguments)
         with self._lock:
             self._held.pop(lease, None)

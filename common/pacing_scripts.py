@@ -1,9 +1,9 @@
 """The Lua of pacing.py. KEYS come in pairs (state, leases) for each level; the limits of each level are the last ARGV.
 
 State: `n` the connections that are believed in, `ceiling` and `ceiling_until` what a server has shown, `tat`
-when the next mail is due by the rate (GCRA), `queue` until when parked mail has turns, `rest_until` and `fails`
-what follows a server that asks for less. Times are milliseconds
-of Redis's own clock.
+when the next mail is due by the rate (GCRA), `queue` until when parked mail has turns, `lost` how many times over
+everybody who was let try found nobody, `rest_until` and `fails` what follows that, or a server that asks for
+less. Times are milliseconds of Redis's own clock.
 """
 
 # A rate that has been raised since must not wait out the old one: `tat` is believed only as far as the rate allows.
@@ -33,6 +33,7 @@ local function tat_of(level)
   return math.min(num(KEYS[level * 2 - 1], 'tat') or 0, now + slack_of(step) + 12 * step)
 end
 local KEPT = 1800
+local COHORTS = 3
 """
 
 TAKE = (
@@ -123,12 +124,14 @@ FINISH = (
 local lease, good, bad = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local crowded, throttled, unused, keep = ARGV[4] == '1', ARGV[5] == '1', tonumber(ARGV[6]), tonumber(ARGV[7])
 local drained, ceiling_ms, rest_ms = ARGV[8] == '1', tonumber(ARGV[9]), tonumber(ARGV[10])
+local lost = tonumber(ARGV[11])
 local kept, queued = keep > 0, 0
 for level = 1, levels do
   local state, leases = KEYS[level * 2 - 1], KEYS[level * 2]
   redis.call('ZREMRANGEBYSCORE', leases, '-inf', now)
   local used = redis.call('ZCARD', leases)
   local n = succeed(level, used, good)
+  local dead = good == 0 and lost > 0 and tonumber(redis.call('HINCRBYFLOAT', state, 'lost', lost / n)) > COHORTS
   if bad > 0 then n = math.max(1, n - bad / n) end
   if crowded then
     local ceiling = math.max(1, math.min(used - 1, math.floor(n)))
@@ -136,8 +139,8 @@ for level = 1, levels do
     n = math.min(n, ceiling + 0.99)
   end
   if good > 0 then
-    redis.call('HDEL', state, 'fails', 'rest_until')
-  elseif throttled and used <= 1 then
+    redis.call('HDEL', state, 'fails', 'rest_until', 'lost')
+  elseif dead or throttled and used <= 1 then
     local fails = redis.call('HINCRBY', state, 'fails', 1)
     local rest = math.min(30, 2 ^ (fails - 1)) * rest_ms
     redis.call('HSET', state, 'rest_until', string.format('%.0f', now + rest))

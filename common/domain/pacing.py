@@ -18,18 +18,19 @@ OURS = ("dns", "sign", "render", "pace")
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """Mails that show that the host works, marks against it, whether it named too many connections, and whether
-    it asked for less."""
+    """Mails that show that the host works, marks against it, those of them that nobody answered, whether it named
+    too many connections, and whether it asked for less."""
 
     good: int = 0
     bad: int = 0
+    lost: int = 0
     crowded: bool = False
     throttled: bool = False
 
 
 def marks_of(outcomes: Iterable[Outcome]) -> Marks:
     """What a batch of outcomes says of its destination. What is ours, or the recipient's alone, says nothing."""
-    good = bad = 0
+    good = bad = lost = 0
     crowded = throttled = False
     for outcome in outcomes:
         if outcome.kind == "untried" or outcome.stage in OURS:
@@ -37,9 +38,15 @@ def marks_of(outcomes: Iterable[Outcome]) -> Marks:
         path = 1 if outcome.kind == "delivered" else CATEGORIES[outcome.category].path
         good += path > 0
         bad += path < 0
+        lost += is_lost(outcome)
         throttled = throttled or is_throttle(outcome)
         crowded = crowded or is_crowded(outcome)
-    return Marks(good, bad, crowded, throttled)
+    return Marks(good, bad, lost, crowded, throttled)
+
+
+def is_lost(outcome: Outcome) -> bool:
+    """Whether the host let nobody say what mail it is about: it could not be reached, or hung up before."""
+    return outcome.category == "connection" and outcome.code is None and outcome.stage in _OPENING
 
 
 def is_throttle(outcome: Outcome) -> bool:
@@ -72,9 +79,10 @@ _SAID = {
     "share": "this worker already works on it with {used} threads",
     "rate": "{most:g} mails a second are the limit",
     "queue": "others wait before it",
-    "rest": "it asked for less; a rest",
+    "rest": "it asked for less, or nobody answers; a rest",
     "suspended": "an automation has suspended it",
     "throttled": "it has just asked for less",
+    "lost": "nobody has just answered",
 }
 
 

@@ -16,6 +16,7 @@ from common.domain.tiers import TIERS
 from common.pacing import Paces
 from common.queueing import publisher, tasks
 from common.services import due, messages, parking, routing, tickets
+from deploy.ports import settle_ports
 from tests.builders import Account, an_account, some_messages
 from tests.fakes.counting import Receiver
 from workers.delivery import scopes
@@ -178,6 +179,21 @@ def test_a_server_that_takes_nobody_costs_everybody_an_attempt(office: Office) -
             assert rows(connection, "SELECT sum(attempt_no) AS n FROM messages")[0].n <= 5
         told = paced()[0]
         assert "the relay 127.0.0.1" in told["detail"] and told["until"] > told["since"]
+
+
+def test_a_host_that_is_away_costs_everybody_an_attempt(office: Office) -> None:
+    account = an_account_over(a_relay(settle_ports({"away": ("127.0.0.1", 0)})["away"]))
+    ids = send(account, 100, "normal")
+
+    def paced() -> list[dict[str, Any]]:
+        with transaction() as connection:
+            waiting = [messages.get(connection, account.principal, each)["waiting"] for each in ids]
+        return [each for each in waiting if each["for"] == "pace" and "nobody" in each["detail"]]
+
+    wait_for(office, lambda: len(paced()) >= 55)
+    with transaction() as connection:
+        assert rows(connection, "SELECT sum(attempt_no) AS n FROM messages")[0].n <= 45
+        assert rows(connection, "SELECT * FROM invariant_violations") == []
 
 
 def test_mail_waits_for_ever_where_it_is_refused_for_ever(office: Office) -> None:

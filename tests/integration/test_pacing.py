@@ -150,6 +150,27 @@ def test_a_server_that_lets_nobody_in_is_asked_again_at_once(paces: Paces) -> No
     assert paces.take(scope, paces.new_lease(), 1, tier=0).count == 1
 
 
+def test_a_host_that_is_away_costs_every_message_its_attempts(paces: Paces) -> None:
+    """Four times over everybody who may try has found nobody: then one probe a rest, and each rest is longer."""
+    scope = a_scope(1)
+    tried, rests = 0, []
+    while len(rests) < 3:
+        lease = paces.new_lease()
+        grant = paces.take(scope, lease, 1, tier=0)
+        if grant.count:
+            tried += 1
+            paces.finish(scope, lease, Feedback(bad=1, lost=1))
+        else:
+            assert grant.limit == "rest"
+            rests.append(round(grant.wait))
+            redis.Redis.from_url(read_settings().redis_url).hdel(keys_of(scope)[0], "rest_until")
+    assert (tried, rests) == (6, [2, 4, 8])
+    lease = paces.new_lease()
+    paces.take(scope, lease, 1, tier=0)
+    paces.finish(scope, lease, Feedback(good=1))
+    assert paces.take(scope, paces.new_lease(), 1, tier=0).count == 1
+
+
 def test_who_comes_last_goes_first(paces: Paces) -> None:
     scope = a_scope(100, per_second=10.0)
     assert paces.park(scope, 20, tier=2)[0] <= 0.1

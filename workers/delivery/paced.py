@@ -58,7 +58,7 @@ class PacedWork:
         self._waiting: deque[Claimed] = deque()
         self._lease = ""
         self._held = self._drained = False
-        self._unused = self._good = self._bad = 0
+        self._unused = self._good = self._bad = self._lost = 0
         self._last = Marks()
 
     def run(self, claimed: Sequence[Claimed]) -> None:
@@ -101,8 +101,8 @@ class PacedWork:
                     return grant
                 self._send([self._waiting.popleft() for _ in range(min(grant.count, len(self._waiting)))])
                 size = BATCH
-                if self._last.throttled:
-                    return Grant(0, "throttled", self._scope.key)
+                if self._last.throttled or (self._last.lost and not self._last.good):
+                    return Grant(0, "throttled" if self._last.throttled else "lost", self._scope.key)
                 if grant.queued and grant.room:
                     # What has been learned since allows one more at the backlog.
                     self._wake()
@@ -141,6 +141,7 @@ class PacedWork:
             self._last = replace(self._last, throttled=True)
         self._good += self._last.good
         self._bad += self._last.bad
+        self._lost += self._last.lost
 
     def _give_back(self) -> None:
         """The lease, with what was learned. An idle connection keeps it when there is room, or is closed first."""
@@ -150,6 +151,7 @@ class PacedWork:
             crowded=self._last.crowded,
             throttled=self._last.throttled,
             unused=self._unused,
+            lost=self._lost,
         )
         keep = IDLE_SECONDS if self._drained else 0.0
         if not keep:
