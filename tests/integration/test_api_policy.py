@@ -15,6 +15,7 @@ from tests.pipeline import waiting, work_off
 
 @pytest.fixture(autouse=True)
 def clean(api: Api) -> Iterator[None]:
+    ruling.forget()
     yield
     with transaction() as connection:
         connection.exec_driver_sql("TRUNCATE policies, policy_drafts, policy_canaries, messages")
