@@ -16,10 +16,10 @@ from common.db.session import transaction
 def answer_list(find: Callable[..., Page], *given: Any, **filters: Any) -> Response:
     """`find(connection, *given, **filters, limit=…, turn=…)` in a transaction of its own, as the list envelope.
 
-    `filters` are what the caller asked for: a cursor of other filters, of another path or account is a 400.
+    `filters` are what the caller asked for: a cursor of others, of another path, account or environment is a 400.
     Raises InvalidRequest for a bad `limit` or `cursor`.
     """
-    mark = paging.filter_hash(g.principal.account_id, filters)
+    mark = paging.filter_hash(g.principal.account_id, filters | {"in": g.principal.environment})
     turn, limit = query.turn(mark), query.limit()
     with transaction() as connection:
         found = find(connection, *given, **filters, limit=limit, turn=turn)

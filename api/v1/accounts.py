@@ -3,7 +3,7 @@
 Everything here needs a key with the scope `admin`, whatever its account.
 """
 
-from flask import Blueprint, Response, g
+from flask import Blueprint, Response
 from sqlalchemy import Connection
 
 from api import paging, query
@@ -12,6 +12,7 @@ from api.auth import scope
 from api.body import read_object
 from api.contract import contract
 from api.idempotency import answer_once
+from api.lists import answer_list
 from api.v1.api_keys import read_key_fields
 from api.v1.schemas.accounts import ACCOUNT_CHANGE_IN, ACCOUNT_IN, AccountChangeIn, AccountIn, AccountOut
 from api.v1.schemas.api_keys import ApiKeyIn, ApiKeyOut, NewApiKeyOut
@@ -47,11 +48,7 @@ def create_account() -> Response:
 def list_accounts() -> Response:
     """Accounts of this installation, newest first."""
     query.only(*LISTED)
-    states = query.choices("state", accounts.STATES)
-    mark = paging.filter_hash(g.principal.account_id, {"states": states})
-    turn, limit = query.turn(mark), query.limit()
-    with transaction() as connection:
-        return paging.turning_page(accounts.find(connection, states=states, limit=limit, turn=turn), mark)
+    return answer_list(accounts.find, states=query.choices("state", accounts.STATES))
 
 
 @blueprint.get("/<account_id>")

@@ -7,12 +7,13 @@ from typing import Any
 
 from flask import Blueprint, Response, g
 
-from api import paging, query
+from api import query
 from api.answers import json_answer, no_content
 from api.auth import scope
 from api.body import read_object
 from api.contract import contract
 from api.idempotency import answer_once
+from api.lists import answer_list
 from api.v1.schemas.api_keys import (
     API_KEY_CHANGE_IN,
     API_KEY_IN,
@@ -68,11 +69,7 @@ def create_api_key() -> Response:
 def list_api_keys() -> Response:
     """Keys of this environment, newest first, without their secrets."""
     query.only(*LISTED)
-    states = query.choices("state", issuing.STATES)
-    mark = paging.filter_hash(g.principal.account_id, {"states": states, "in": g.principal.environment})
-    turn, limit = query.turn(mark), query.limit()
-    with transaction() as connection:
-        return paging.turning_page(issuing.find(connection, g.principal, states=states, limit=limit, turn=turn), mark)
+    return answer_list(issuing.find, g.principal, states=query.choices("state", issuing.STATES))
 
 
 @blueprint.get("/<key_id>")

@@ -3,12 +3,13 @@
 from flask import Blueprint, Response, current_app, g
 from sqlalchemy import Connection
 
-from api import paging, query
+from api import query
 from api.answers import json_answer, no_content
 from api.auth import scope
 from api.body import read_object
 from api.contract import contract
 from api.idempotency import answer_once
+from api.lists import answer_list
 from api.v1.schemas.domains import DOMAIN_CHANGE_IN, DOMAIN_IN, DomainChangeIn, DomainIn, DomainOut
 from api.v1.schemas.fields import load
 from api.v1.schemas.out import page_of
@@ -47,12 +48,7 @@ def add_domain() -> Response:
 def list_domains() -> Response:
     """Domains of the account, newest first."""
     query.only(*LISTED)
-    states = query.choices("state", STATES)
-    mark = paging.filter_hash(g.principal.account_id, {"states": states})
-    turn, limit = query.turn(mark), query.limit()
-    with transaction() as connection:
-        found = domains.find(connection, _settings(), g.principal, states=states, limit=limit, turn=turn)
-    return paging.turning_page(found, mark)
+    return answer_list(domains.find, _settings(), g.principal, states=query.choices("state", STATES))
 
 
 @blueprint.get("/<domain_id>")

@@ -6,12 +6,13 @@ A hold of an operator for all accounts (`everywhere=true`, scope admin) is seen 
 from flask import Blueprint, Response, g
 from sqlalchemy import Connection
 
-from api import paging, query
+from api import query
 from api.answers import json_answer
 from api.auth import scope
 from api.body import read_object
 from api.contract import contract
 from api.idempotency import answer_once
+from api.lists import answer_list
 from api.v1.queues import EVERYWHERE, REACH, everywhere
 from api.v1.schemas.fields import load
 from api.v1.schemas.out import page_of
@@ -59,14 +60,7 @@ def create_hold() -> Response:
 def list_holds() -> Response:
     """Holds that concern this environment, newest first; with `everywhere` those of all accounts."""
     query.only(*LISTED)
-    states, reach = query.choices("state", STATES), everywhere()
-    mark = paging.filter_hash(
-        g.principal.account_id, {"states": states, "everywhere": reach, "in": g.principal.environment}
-    )
-    turn, limit = query.turn(mark), query.limit()
-    with transaction() as connection:
-        found = holds.find(connection, g.principal, states=states, everywhere=reach, limit=limit, turn=turn)
-    return paging.turning_page(found, mark)
+    return answer_list(holds.find, g.principal, states=query.choices("state", STATES), everywhere=everywhere())
 
 
 @blueprint.get("/<hold_id>")

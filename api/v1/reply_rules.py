@@ -3,14 +3,15 @@
 They hold for the whole installation: everybody may read and try, an operator (`admin`) changes.
 """
 
-from flask import Blueprint, Response, g
+from flask import Blueprint, Response
 
-from api import paging, query
+from api import query
 from api.answers import json_answer, no_content
 from api.auth import scope
 from api.body import read_object
 from api.contract import contract
 from api.idempotency import answer_once
+from api.lists import answer_list
 from api.v1.schemas.fields import load
 from api.v1.schemas.out import page_of
 from api.v1.schemas.reply_rules import (
@@ -140,11 +141,7 @@ def list_unknown_replies() -> Response:
     """Refusals that no rule knows, counted by form, the last seen first: each is a rule that is missing."""
     query.only(*UNKNOWN_LISTED)
     categories, providers = query.choices("category", CHOICES), query.choices("provider", NAMES)
-    mark = paging.filter_hash(g.principal.account_id, {"categories": categories, "providers": providers})
-    turn, limit = query.turn(mark), query.limit()
-    with transaction() as connection:
-        found = unknown_replies.find(connection, categories=categories, providers=providers, limit=limit, turn=turn)
-    return paging.turning_page(found, mark)
+    return answer_list(unknown_replies.find, categories=categories, providers=providers)
 
 
 @unknown.get("/<unknown_id>")

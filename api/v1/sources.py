@@ -7,12 +7,13 @@ from typing import Any
 
 from flask import Blueprint, Response, current_app, g
 
-from api import paging, query
+from api import query
 from api.answers import json_answer, no_content
 from api.auth import scope
 from api.body import read_object
 from api.contract import contract
 from api.idempotency import answer_once
+from api.lists import answer_list
 from api.v1.schemas.fields import load
 from api.v1.schemas.out import page_of
 from api.v1.schemas.sources import (
@@ -63,12 +64,7 @@ def create_source() -> Response:
 def list_sources() -> Response:
     """The account's sources and the operator's shared ones, newest first."""
     query.only(*LISTED)
-    kinds = query.choices("kind", KINDS)
-    mark = paging.filter_hash(g.principal.account_id, {"kinds": kinds})
-    turn, limit = query.turn(mark), query.limit()
-    with transaction() as connection:
-        found = source_editing.find(connection, g.principal, kinds=kinds, limit=limit, turn=turn)
-    return paging.turning_page(found, mark)
+    return answer_list(source_editing.find, g.principal, kinds=query.choices("kind", KINDS))
 
 
 @blueprint.get("/<source_id>")

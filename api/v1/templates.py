@@ -12,6 +12,7 @@ from api.auth import scope
 from api.body import read_object
 from api.contract import Parameter, contract
 from api.idempotency import answer_once, take_key
+from api.lists import answer_list
 from api.v1.schemas import templates as shapes
 from api.v1.schemas.fields import load
 from api.v1.schemas.messages_out import AcceptedOut
@@ -102,12 +103,7 @@ def import_template() -> Response:
 def list_templates() -> Response:
     """Templates, newest first, without their drafts."""
     query.only(*LISTED)
-    kinds = query.choices("kind", KINDS)
-    mark = paging.filter_hash(g.principal.account_id, {"kinds": kinds})
-    turn, limit = query.turn(mark), query.limit()
-    with transaction() as connection:
-        found = template_drafts.find(connection, g.principal, kinds=kinds, limit=limit, turn=turn)
-    return paging.turning_page(found, mark)
+    return answer_list(template_drafts.find, g.principal, kinds=query.choices("kind", KINDS))
 
 
 @blueprint.get("/<template>")

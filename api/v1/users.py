@@ -7,12 +7,13 @@ from typing import Any
 
 from flask import Blueprint, Response, current_app, g, request
 
-from api import paging, query
+from api import query
 from api.answers import json_answer, no_content
 from api.auth import scope
 from api.body import read_object
 from api.contract import contract
 from api.idempotency import answer_once
+from api.lists import answer_list
 from api.v1.schemas.fields import load
 from api.v1.schemas.out import page_of
 from api.v1.schemas.users import (
@@ -56,10 +57,7 @@ def invite_user() -> Response:
 def list_users() -> Response:
     """People of the account, newest first."""
     query.only(*query.PAGED)
-    mark = paging.filter_hash(g.principal.account_id, {})
-    turn, limit = query.turn(mark), query.limit()
-    with transaction() as connection:
-        return paging.turning_page(users.find(connection, g.principal, limit=limit, turn=turn), mark)
+    return answer_list(users.find, g.principal)
 
 
 @blueprint.get("/<user_id>")

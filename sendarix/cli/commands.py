@@ -4,7 +4,17 @@ from typing import Any
 
 import click
 
-from sendarix.cli import analytics, dead_letters, installation, keys, messages, suppressions, templates, webhooks
+from sendarix.cli import (
+    analytics,
+    dead_letters,
+    following,
+    installation,
+    keys,
+    messages,
+    suppressions,
+    templates,
+    webhooks,
+)
 from sendarix.cli.profiles import ProfileError
 from sendarix.cli.session import Session
 from sendarix.errors import SendarixError
@@ -45,7 +55,7 @@ for _each in (
     messages.send,
     messages.get,
     messages.list_messages,
-    messages.tail,
+    following.tail,
     messages.cancel,
     keys.keys,
     suppressions.suppressions,

@@ -1,7 +1,6 @@
-"""send, get, list, tail, cancel. Never here: how a message is written together (letters.py)."""
+"""send, get, list, cancel. Never here: how a message is written (letters.py) or followed (following.py)."""
 
 import json
-import time
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any, TextIO, cast
@@ -10,12 +9,11 @@ import click
 from rich.markup import escape
 
 from sendarix.cli import letters
+from sendarix.cli.following import follow_one
 from sendarix.cli.session import Session, command, pairs
-from sendarix.shapes import Event, NewMessage
+from sendarix.shapes import NewMessage
 
-ENDED = ("delivered", "bounced", "complained", "suppressed", "cancelled", "expired", "failed")
 _AT_ONCE = 500
-_POLL_SECONDS = 1.0
 _COLUMNS = ("message_id", "status", "recipient", "subject", "created_at")
 
 
@@ -37,7 +35,7 @@ def send(session: Session, lines: TextIO | None, idempotency_key: str | None, wa
     if not wait:
         session.output.one(accepted)
         return
-    status = _follow(session, accepted["message_id"])
+    status = follow_one(session, accepted["message_id"])
     if status != "delivered":
         click.get_current_context().exit(1)
 
@@ -105,47 +103,6 @@ def list_messages(session: Session, most: int, everything: bool, metadata: tuple
         filters["limit"] = min(most, 100)
     found = session.client.messages(**filters)
     session.output.many(found if everything else islice(found, most), _COLUMNS)
-
-
-@click.command()
-@click.argument("message_id", required=False)
-@click.option("--no-follow", is_flag=True, help="Only what has happened to the message so far.")
-@click.option("--type", "types", multiple=True, help="Only events of this type, such as message.bounced or message.*")
-@click.option("--tag", help="Only events of messages with this tag.")
-@click.option("--since", metavar="TIME", help="Begin at this time; otherwise now.")
-@command
-def tail(session: Session, message_id: str | None, no_follow: bool, types: tuple[str, ...], **filters: Any) -> None:
-    """Show the timeline of a message until it has ended; without one, every event as it happens."""
-    if message_id is not None:
-        _follow(session, message_id, once=no_follow)
-        return
-    for event in session.client.follow(type=types, **filters):
-        session.output.line(event, f"{_told(event)}  {_whose(event)}")
-
-
-def _follow(session: Session, message_id: str, once: bool = False) -> str:
-    seen = 0
-    while True:
-        status = session.client.message(message_id)["status"]
-        for event in session.client.events(message_id)[seen:]:
-            seen += 1
-            session.output.line(event, _told(event))
-        if once or status in ENDED:
-            return status
-        time.sleep(_POLL_SECONDS)
-
-
-def _whose(event: Event) -> str:
-    data = event["data"]
-    return escape(" ".join(str(data[name]) for name in ("recipient", "message_id") if data.get(name)))
-
-
-def _told(event: Event) -> str:
-    data = event["data"]
-    reason = data.get("reason") or data.get("reply") or data.get("detail") or ""
-    if isinstance(data.get("delivery"), dict):
-        reason = reason or data["delivery"].get("reply") or ""
-    return f"[dim]{event['timestamp']}[/dim]  {escape(event['type']):22} {escape(str(reason))}"
 
 
 @click.command()

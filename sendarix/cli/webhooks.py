@@ -12,6 +12,7 @@ import click
 import requests
 from rich.markup import escape
 
+from sendarix.cli.following import read_stream, streaming, tail, told
 from sendarix.cli.session import Session, command
 from sendarix.shapes import Event
 from sendarix.webhooks import make_secret, sign
@@ -19,7 +20,6 @@ from sendarix.webhooks import make_secret, sign
 _COLUMNS = ("id", "url", "state", "event_types", "created_at")
 _DELIVERIES = ("id", "type", "message_id", "state", "waiting_for", "attempts", "created_at")
 _FORWARD_SECONDS = 15
-_WAIT_SECONDS = 20
 
 
 @click.group()
@@ -73,31 +73,13 @@ def deliveries(session: Session, webhook_id: str, state: tuple[str, ...], most: 
     session.output.many(islice(found, most), _DELIVERIES)
 
 
-def _streaming(function: Any) -> Any:
-    """The options of what reads the event stream."""
-    for option in (
-        click.option("--type", "types", multiple=True, help="Only these events; may be repeated."),
-        click.option("--tag", help="Only messages with this tag."),
-        click.option("--since", metavar="TIME", help="From this time on; otherwise from now on."),
-        click.option("--cursor", help="Go on from the cursor that was shown at the end."),
-        click.option("--most", type=click.IntRange(min=1), help="Stop after so many events."),
-    ):
-        function = option(function)
-    return function
-
-
-@webhooks.command()
-@_streaming
-@command
-def tail(session: Session, **options: Any) -> None:
-    """Show events as they happen. Nothing is skipped; Ctrl-C shows the cursor to go on from."""
-    _read(session, lambda event: session.output.line(event, _told(event)), **options)
+webhooks.add_command(tail)
 
 
 @webhooks.command()
 @click.option("--forward-to", required=True, metavar="URL", help="Where to post each event, such as your own machine.")
 @click.option("--secret", help="Sign with this one; otherwise one is made and shown.")
-@_streaming
+@streaming
 @command
 def listen(session: Session, forward_to: str, secret: str | None, **options: Any) -> None:
     """Post events as they happen to a program of yours, signed like a webhook. No public address is needed."""
@@ -106,24 +88,7 @@ def listen(session: Session, forward_to: str, secret: str | None, **options: Any
         click.echo(f"Verify with the secret {secret}", err=True)
     with requests.Session() as poster:
         poster.trust_env = False
-        _read(session, lambda event: _forward(session, poster, forward_to, secret, event), **options)
-
-
-def _read(session: Session, tell: Any, types: tuple[str, ...], most: int | None, **options: Any) -> None:
-    query = {"type": list(types), "tag": options["tag"], "since": options["since"]}
-    if not (options["since"] or options["cursor"]):
-        query["after"] = "latest"
-    left, cursor = most, options["cursor"]
-    try:
-        for after, events in session.client.stream(cursor=cursor, wait=_WAIT_SECONDS, **query):
-            for event in events:
-                tell(event)
-                left = None if left is None else left - 1
-                if left == 0:
-                    return
-            cursor = after
-    except KeyboardInterrupt:
-        session.output.note(f"Go on with --cursor {cursor or ''}")
+        read_stream(session, lambda event: _forward(session, poster, forward_to, secret, event), **options)
 
 
 def _forward(session: Session, poster: requests.Session, url: str, secret: str, event: Event) -> None:
@@ -139,11 +104,5 @@ def _forward(session: Session, poster: requests.Session, url: str, secret: str, 
         outcome = str(answer.status_code)
     except requests.RequestException as error:
         outcome = type(error).__name__
-    told = {"id": event["id"], "type": event["type"], "outcome": outcome}
-    session.output.line(told, f"{_told(event)}  [bold]{escape(outcome)}[/bold]")
-
-
-def _told(event: Event) -> str:
-    data = event["data"]
-    about = data.get("recipient") or data.get("domain") or data.get("webhook_id") or ""
-    return f"[dim]{event['timestamp']}[/dim]  {escape(event['type']):22} {escape(str(about))}"
+    shown = {"id": event["id"], "type": event["type"], "outcome": outcome}
+    session.output.line(shown, f"{told(event)}  [bold]{escape(outcome)}[/bold]")
