@@ -26,6 +26,7 @@ from api.v1 import (
     suppressions,
     suppressions_many,
     templates,
+    traces,
     users,
     webhook_logs,
     webhook_replays,
@@ -36,6 +37,7 @@ from api.v1 import (
 BLUEPRINTS = (
     messages.blueprint,
     returned_mails.blueprint,
+    traces.blueprint,
     batches.blueprint,
     templates.blueprint,
     suppressions.blueprint,
