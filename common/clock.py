@@ -24,4 +24,4 @@ def compress(seconds: float, time_scale: float) -> timedelta:
 
 def rfc3339(moment: datetime) -> str:
     """RFC 3339 in UTC with `Z` and exactly three decimals."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from flask import Blueprint, Response, g, request
@@ -63,6 +63,7 @@ ASKED = (
     ),
 )
 SPAN = (START, END)
+_FIRST = datetime.min.replace(tzinfo=UTC)
 
 
 @blueprint.get("")
@@ -119,7 +120,8 @@ def _range(interval: str) -> tuple[datetime, datetime]:
     end = _ceiled(clock.now() if given is None else given, unit)
     start = query.moment("start")
     if start is None:
-        start = end - timedelta(days={"hour": 1, "month": 365}.get(interval, 30))
+        days = {"hour": 1, "month": 365}.get(interval, 30)
+        start = end - min(timedelta(days=days), end - _FIRST)
     start = floored(start, unit)
     if start >= end:
         raise query.refuse("start", "invalid_format", "must lie before end")

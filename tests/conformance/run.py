@@ -154,11 +154,11 @@ def _settings(token: str, examples: int) -> dict[str, Any]:
                 "include-path-regex": r"^/v1/(messages/\{message_id\}|api-keys/\{key_id\}|jobs/\{job_id\})",
                 "checks": {"use_after_free": {"enabled": False}},
             },
-            # Whether a draft can be published or filled is for its content, which a schema cannot tell; and whether a
-            # test needs a domain, for its source.
+            # Whether a draft can be published or filled is for its content, which a schema cannot tell; whether a test
+            # needs a domain, for its source; and which parameters of a question go together, for all of them.
             {
                 "include-path-regex": r"^/v1/(templates/(import|\{template\}/(publish|preview|test-send|diff))"
-                r"|policy/(publish|versions/)|sources/\{source_id\}/tests$)",
+                r"|policy/(publish|versions/)|sources/\{source_id\}/tests$|analytics$)",
                 "checks": {"positive_data_acceptance": {"enabled": False}},
             },
             # A file is any text, a JSON object too.

@@ -15,7 +15,7 @@ from common import clock
 from common.config import current_settings
 from common.db.session import engine, rows, transaction
 from common.domain.outcomes import Outcome
-from common.services import analytics, delivery, feedback, folding, lifecycle, messages, routing
+from common.services import analytics, delivery, feedback, folding, lifecycle, routing
 from common.services.analytics import Question
 from common.services.lifecycle import Change
 from tests.builders import Account, an_account, make_due, some_messages
@@ -273,7 +273,8 @@ def test_a_table_differs_from_the_answer(api: Api, asking: str) -> None:
         ("interval=hour&start=2020-01-01", "interval"),
         ("start=2026-02-01&end=2026-01-01", "start"),
         ("end=9999-12-31T23:59:59Z", "end"),
-        ("start=0001-01-01", "start"),
+        ("start=0001-01-01", "interval"),
+        ("end=0001-01-01", "start"),
         ("tier=urgent", "tier"),
         ("key=abc", "key"),
         ("limit=5000", "limit"),
@@ -284,7 +285,7 @@ def test_a_table_differs_from_the_answer(api: Api, asking: str) -> None:
 def test_a_wrong_question_is_answered(api: Api, asked_for: str, name: str) -> None:
     answer = api.call("GET", f"/v1/analytics?{asked_for}")
     assert answer.status_code == 400, answer.data
-    assert answer.get_json()["errors"][0]["field"] == name or asked_for.startswith("start=0001")
+    assert answer.get_json()["errors"][0]["field"] == name
 
 
 def test_a_cancelled_message_is_not_in_the_account(api: Api) -> None:
@@ -295,4 +296,3 @@ def test_a_cancelled_message_is_not_in_the_account(api: Api) -> None:
     assert api.call("DELETE", f"/v1/messages/{message_id}").status_code == 200
     end = api.call("GET", "/v1/analytics/identity").get_json()
     assert between["live"] == before["live"] + 1 and end["cancelled"] == before["cancelled"] + 1 and end["closes"]
-    assert messages is not None
