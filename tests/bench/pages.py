@@ -13,7 +13,7 @@ from typing import Any
 from api import create_app
 from common import clock
 from common.config import read_settings
-from common.db import session
+from common.db import migrating, session
 from common.domain.ids import encode
 from common.services import sessions, users
 from deploy.engines import Engines
@@ -37,7 +37,7 @@ def main() -> None:
         os.environ |= {"SENDARIX_HOME": f"{folder}/home", "SENDARIX_DATABASE_URL": engines.database_url}
         os.environ["SENDARIX_REDIS_URL"] = engines.redis_url
         try:
-            session.migrate()
+            migrating.migrate()
             account = an_account()
             print(f"{rows} messages in {load(rows, account.id):.0f} s")
             _look(account)
