@@ -87,6 +87,8 @@ class Lane:
         length = environ.get("CONTENT_LENGTH") or ""
         if environ.get("CONTENT_TYPE") != "application/json" or "HTTP_CONTENT_ENCODING" in environ:
             return None
+        if environ.get("QUERY_STRING"):
+            return None
         if not length.isdecimal() or int(length) > self._most:
             return None
         ip = environ.get("REMOTE_ADDR") or auth.LOOPBACK

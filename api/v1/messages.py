@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
+import orjson
 from flask import Blueprint, Response, current_app, g, request
 from sqlalchemy import Connection
 
@@ -19,9 +20,10 @@ from api.v1.schemas.out import page_of
 from common.db.keyset import Position, Turn
 from common.db.session import transaction
 from common.domain.errors import DomainError, FieldError, InvalidFields, InvalidRequest
+from common.domain.ids import decode
 from common.domain.lifecycle import STATUSES
 from common.domain.tiers import NUMBERS, TIERS
-from common.services import listing, messages, resending, tickets
+from common.services import forecasts, listing, messages, resending, tickets
 from common.services.accepting import accept, accept_draft
 from common.services.writing import Answer
 
@@ -41,6 +43,9 @@ FILTERS = (
     query.text_parameter("q", "Only messages whose recipient, subject, tag, id or server's reply holds this."),
     Parameter("metadata", "Only messages with this value under this key.", {"type": "string"}, keyed=True),
 )
+FORECAST = (
+    Parameter("forecast", "Adds when it is likely tried, its place, its hold.", {"type": "string", "enum": ["true"]}),
+)
 _AFTER = query.ident_parameter("after", "Go on with what is older than this message.", "msg")
 _BEFORE = query.ident_parameter("before", "Go back to what is newer than this message.", "msg")
 LISTED = (*FILTERS, _AFTER, _BEFORE, *query.PAGED)
@@ -54,13 +59,26 @@ _ESTIMATE = Parameter(
 @contract(
     takes=MessageIn,
     answers={202: AcceptedOut},
+    query=FORECAST,
     errors=("domain_not_allowed", "sender_not_verified", "template_not_allowed", "account_paused"),
 )
 def send_message() -> Response:
     """Accept one message. 202 means durably queued, never delivered."""
+    query.only(*FORECAST)
+    wanted = bool(query.choices("forecast", ("true",)))
     fields = load(MESSAGE_IN, read_object())
     key = take_key(g.principal, fields)
-    return _accepted(accept(g.principal, fields, idempotency_key=key, request_id=g.request_id))
+    answer = accept(g.principal, fields, idempotency_key=key, request_id=g.request_id)
+    return _accepted(_with_forecast(answer) if wanted else answer)
+
+
+def _with_forecast(answer: Answer) -> Answer:
+    told = orjson.loads(answer.body)
+    message_id = decode("msg", told["message_id"])
+    assert message_id is not None
+    with transaction() as connection:
+        told |= forecasts.forecast(connection, message_id)
+    return replace(answer, body=orjson.dumps(told))
 
 
 def _accepted(answer: Answer) -> Response:

@@ -18,6 +18,18 @@ ADDRESSES = {
 """What stands before the `@`, and what becomes of a message to it."""
 
 
+SCRIPTED = "scripted"
+"""`scripted+defer-defer-deliver@…` does at each attempt what its label says; the last step repeats."""
+STEPS = ("deliver", "defer", "bounce")
+
+
+def script_of(address: str) -> tuple[str, ...]:
+    """The steps of a scripted address; () when its label is no script. A second label tells addresses apart."""
+    label = address.lower().rpartition("@")[0].partition("+")[2].partition("+")[0]
+    steps = tuple(label.split("-"))
+    return steps if all(step in STEPS for step in steps) else ()
+
+
 def part_of(address: str) -> str | None:
     """The part that an address plays (`bounced+case7@…` plays `bounced`); None when it is no simulator's address."""
     local, _, domain = address.lower().rpartition("@")

@@ -25,12 +25,13 @@ COVERS = f"""
 """Whether the hold `h` is about the message `m`, at whatever stage."""
 
 
-def held_by(stage: str) -> str:
-    """SQL: the oldest hold in force that keeps back the message `m` at this stage, or NULL."""
+def held_by(stage: str | None) -> str:
+    """SQL: the oldest hold in force that keeps back the message `m` at this stage, None is any stage, or NULL."""
+    at_stage = f"AND (h.stage IS NULL OR h.stage = '{stage}')" if stage else ""
     return f"""
       CASE WHEN EXISTS (SELECT FROM holds WHERE released_at IS NULL) THEN (
         SELECT h.id FROM holds h WHERE h.released_at IS NULL AND h.expires_at > now()
-           AND (h.stage IS NULL OR h.stage = '{stage}') AND {COVERS} ORDER BY h.created_at, h.id LIMIT 1) END"""
+           {at_stage} AND {COVERS} ORDER BY h.created_at, h.id LIMIT 1) END"""
 
 
 # The lock on the hold orders this with its release: whoever comes second sees what the first has done.

@@ -8,7 +8,7 @@ import re
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
-from common.domain.simulator import ADDRESSES, part_of
+from common.domain.simulator import ADDRESSES, SCRIPTED, part_of, script_of
 
 MOST_LINE_BYTES = 4096
 MOST_BYTES = 60 * 1024 * 1024
@@ -45,6 +45,22 @@ class Patience:
             del self._tries[key]
         return tries <= 1
 
+    def count(self, sender: str, recipient: str) -> int:
+        """Which try this is, from 0."""
+        key = (sender, recipient)
+        tries = self._tries.pop(key, 0)
+        self._tries[key] = tries + 1
+        if len(self._tries) > self._size:
+            self._tries.popitem(last=False)
+        return tries
+
+
+_STEPS = {
+    "deliver": None,
+    "defer": b"451 4.2.0 simulated: try again later\r\n",
+    "bounce": b"550 5.1.1 simulated: no such user, or no such script\r\n",
+}
+
 
 def simulate(sender: str, recipient: str, patience: Patience) -> bytes | None:
     """The refusal a magic recipient gives, or None when it takes the mail."""
@@ -59,6 +75,10 @@ def simulate(sender: str, recipient: str, patience: Patience) -> bytes | None:
         return b"451 4.2.0 simulated: try again later\r\n" if patience.lost(sender, recipient.lower()) else None
     if name in ADDRESSES:
         return None
+    if name == SCRIPTED:
+        steps = script_of(recipient)
+        step = steps[min(patience.count(sender, recipient.lower()), len(steps) - 1)] if steps else "bounce"
+        return _STEPS[step]
     return b"550 5.1.1 simulated: no such magic recipient\r\n"
 
 

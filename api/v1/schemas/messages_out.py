@@ -13,8 +13,19 @@ class WarningOut(out.Out):
     message = out.text("What it means.")
 
 
+class HeldByOut(out.Out):
+    """What keeps a message back."""
+
+    id = out.ident("hld", "The hold; null for a rule of the policy.", null=True)
+    kind = out.text("`hold`, `pause` or `drain` of its queue, or `policy`. More may come.", "hold")
+    reason = out.text("Why.", "the offer has a wrong price")
+    author = out.text("Who made the hold.", "anna", null=True)
+    since = out.moment("Since when it keeps this message back.", null=True)
+    until = out.moment("When it ends by itself.", null=True)
+
+
 class AcceptedOut(out.Out):
-    """The answer to a send: exactly these fields, the last two only when they apply."""
+    """The answer to a send: four fields, the others only when they apply or, the last three, are asked for."""
 
     message_id = out.ident("msg", "The message: keep it.")
     status = out.text("`queued`, or `scheduled` for a later time.", "queued")
@@ -22,6 +33,11 @@ class AcceptedOut(out.Out):
     created_at = out.moment("When it was accepted.")
     scheduled_time = out.moment("When it will be sent.", always=False)
     warnings = out.listed(WarningOut, "What to know about it.", always=False)
+    estimated_first_attempt_at = out.moment("With `forecast=true`: when it is likely tried.", always=False)
+    queue_position = out.whole(
+        "With `forecast=true`: its place among the account's mail of its tier, 1 is next.", 1, always=False
+    )
+    held_by = out.nested(HeldByOut, "With `forecast=true`: what keeps it back.", null=True, always=False)
 
 
 class SenderOut(out.Out):
@@ -50,17 +66,6 @@ _FOR = "`time`, `routing`, `delivery`, `retry`, `pace` or `hold`. More may come.
 
 class WaitOut(_WaitBase.from_dict({"for": out.text(_FOR, "retry")}, name="_Wait")):  # type: ignore[misc]
     """What a message waits for."""
-
-
-class HeldByOut(out.Out):
-    """What keeps a message back."""
-
-    id = out.ident("hld", "The hold; null for a rule of the policy.", null=True)
-    kind = out.text("`hold`, `pause` or `drain` of its queue, or `policy`. More may come.", "hold")
-    reason = out.text("Why.", "the offer has a wrong price")
-    author = out.text("Who made the hold.", "anna", null=True)
-    since = out.moment("Since when it keeps this message back.", null=True)
-    until = out.moment("When it ends by itself.", null=True)
 
 
 _Message = out.Out.from_dict(
