@@ -202,6 +202,34 @@ class Client:
         """What a webhook was told and is to be told, newest first."""
         return self.pages(_path("/v1/webhooks", webhook_id) + "/deliveries", **filters)
 
+    def queues(self, *, everywhere: bool = False) -> list[dict[str, Any]]:
+        """Every queue and how it stands; with `everywhere` of all accounts."""
+        found = self.transport.call("GET", "/v1/queues", query=_reach(everywhere))
+        return cast(list[dict[str, Any]], found["data"])
+
+    def stop_queue(self, queue: str, how: str, fields: dict[str, Any], *, everywhere: bool = False) -> dict[str, Any]:
+        """`pause` or `drain` a queue; `fields` has its `reason`."""
+        path = _path("/v1/queues", queue) + f"/{how}"
+        return cast(dict[str, Any], self.transport.call("POST", path, body=fields, query=_reach(everywhere)))
+
+    def resume_queue(self, queue: str, *, everywhere: bool = False) -> dict[str, Any]:
+        """End a pause or a drain."""
+        path = _path("/v1/queues", queue) + "/resume"
+        return cast(dict[str, Any], self.transport.call("POST", path, query=_reach(everywhere)))
+
+    def holds(self, **filters: Any) -> Iterator[dict[str, Any]]:
+        """Holds, newest first."""
+        return self.pages("/v1/holds", **filters)
+
+    def hold(self, fields: dict[str, Any], *, everywhere: bool = False) -> dict[str, Any]:
+        """Keep back what matches; `fields` has `match` and `reason`."""
+        found = self.transport.call("POST", "/v1/holds", body=fields, query=_reach(everywhere), repeatable=False)
+        return cast(dict[str, Any], found)
+
+    def release_hold(self, hold_id: str) -> dict[str, Any]:
+        """End a hold."""
+        return cast(dict[str, Any], self.transport.call("POST", _path("/v1/holds", hold_id) + "/release"))
+
     def pages(self, path: str, **filters: Any) -> Iterator[dict[str, Any]]:
         """Every entry of any list of the API."""
         query = _given(filters)
@@ -212,6 +240,10 @@ class Client:
             if not page.get("has_more"):
                 return
             query["cursor"] = page["next_cursor"]
+
+
+def _reach(everywhere: bool) -> dict[str, Any]:
+    return {"everywhere": "true"} if everywhere else {}
 
 
 def _given(filters: dict[str, Any]) -> dict[str, Any]:
