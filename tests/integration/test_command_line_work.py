@@ -114,14 +114,14 @@ def test_dead_letters_are_replayed_blindly(terminal: Terminal) -> None:
     assert terminal.many("dead-letters", "list")[0]["state"] == "replayed"
 
 
-<<<<<<< HEAD
 def test_analytics_on_the_terminal_differ_from_the_api(terminal: Terminal) -> None:
     terminal.run(*SEND)
     line = terminal.many("analytics", "--interval", "total", "--group-by", "channel", "--only", "channel=api")[0]
     assert line["channel"] == "api" and line["accepted"] == 1
     assert terminal.one("analytics", "--identity")["closes"] is True
     assert terminal.run("--table", "analytics").stdout.strip()
-=======
+
+
 def test_a_queue_or_a_hold_is_out_of_reach(terminal: Terminal) -> None:
     names = [each["name"] for each in terminal.many("queues", "list")]
     assert "delivery.bulk" in names
@@ -134,4 +134,3 @@ def test_a_queue_or_a_hold_is_out_of_reach(terminal: Terminal) -> None:
     assert [each["id"] for each in terminal.many("holds", "list", "--state", "active")] == [made["id"]]
     assert terminal.one("holds", "release", made["id"])["state"] == "released"
     terminal.run("holds", "create", "--reason", "wrong price", ends=2)
->>>>>>> e0407d5 (Latency objectives by tier are measured with their error budget; queues and holds on the command line)
