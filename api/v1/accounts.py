@@ -66,10 +66,13 @@ def read_account(account_id: str) -> Response:
 @scope("admin", idempotent=False)
 @contract(takes=AccountChangeIn, answers={200: AccountOut})
 def change_account(account_id: str) -> Response:
-    """Change name, quota or default sender; null takes the last two back. In force everywhere within 5 seconds."""
+    """Change name, quota, default sender or retry schedule; null takes the last three back.
+
+    In force everywhere within 5 seconds."""
     query.only()
     which, body = query.path_id("acc", account_id), read_object()
-    cleared = {name: None for name in ("requests_per_minute", "default_sender") if name in body and body[name] is None}
+    optional = ("requests_per_minute", "default_sender", "retry_preset")
+    cleared = {name: None for name in optional if name in body and body[name] is None}
     fields = load(ACCOUNT_CHANGE_IN, body) | cleared
     with transaction() as connection:
         return json_answer(accounts.change(connection, which, fields))

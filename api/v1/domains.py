@@ -10,13 +10,13 @@ from api.body import read_object
 from api.contract import contract
 from api.idempotency import answer_once
 from api.lists import answer_list
-from api.v1.schemas.domains import DOMAIN_CHANGE_IN, DOMAIN_IN, DomainChangeIn, DomainIn, DomainOut
+from api.v1.schemas.domains import DOMAIN_CHANGE_IN, DOMAIN_IN, DomainChangeIn, DomainIn, DomainOut, ReadinessOut
 from api.v1.schemas.fields import load
 from api.v1.schemas.out import page_of
 from common.config import Settings
 from common.db.session import transaction
 from common.domain.domain_states import STATES
-from common.services import domains
+from common.services import domains, readiness
 
 blueprint = Blueprint("domains", __name__, url_prefix="/v1/domains")
 
@@ -60,6 +60,18 @@ def read_domain(domain_id: str) -> Response:
     which = query.path_id("dom", domain_id)
     with transaction() as connection:
         return json_answer(domains.get(connection, _settings(), g.principal, which))
+
+
+@blueprint.get("/<domain_id>/readiness")
+@scope("domains:read")
+@contract(answers={200: ReadinessOut})
+def read_readiness(domain_id: str) -> Response:
+    """Whether the domain does what Gmail, Yahoo and Microsoft ask of bulk senders, from the last look at DNS and
+    the mail of 30 days."""
+    query.only()
+    which = query.path_id("dom", domain_id)
+    with transaction() as connection:
+        return json_answer(readiness.read(connection, _settings(), g.principal, which))
 
 
 @blueprint.patch("/<domain_id>")

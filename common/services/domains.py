@@ -52,10 +52,10 @@ def create(
     domain_id = new_id()
     made = run(
         connection,
-        "INSERT INTO domains (id, account_id, name, default_sender, return_path, next_check_at)"
-        " VALUES (%s, %s, %s, %s, %s, now()) ON CONFLICT (account_id, name) DO NOTHING",
+        "INSERT INTO domains (id, account_id, name, default_sender, return_path, streams, next_check_at)"
+        " VALUES (%s, %s, %s, %s, %s, %s, now()) ON CONFLICT (account_id, name) DO NOTHING",
         domain_id, principal.account_id, fields["name"], fields.get("default_sender"),
-        fields.get("return_path", "bounce"),
+        fields.get("return_path", "bounce"), as_json(fields.get("streams", {})),
     )  # fmt: skip
     if not made:
         raise Conflict(f"The domain {fields['name']} is there already: read it in the list.")
@@ -92,6 +92,8 @@ def change(
     for name in DEFAULTS:
         if name in fields:
             run(connection, f"UPDATE domains SET {name} = %s WHERE id = %s", fields[name], domain_id)
+    if "streams" in fields:
+        run(connection, "UPDATE domains SET streams = %s WHERE id = %s", as_json(fields["streams"]), domain_id)
     if "return_path" in fields:
         run(connection, "UPDATE domains SET return_path_seen = false WHERE id = %s", domain_id)
         ask(connection, principal, domain_id)
@@ -145,6 +147,7 @@ def _shown(settings: Settings, row: Any, keys: Sequence[Any]) -> dict[str, Any]:
         "state": row.state,
         "default_sender": row.default_sender,
         "return_path": row.return_path,
+        "streams": row.streams,
         "records": [_record(each, known.get((each.purpose, each.name))) for each in records_of(settings, row, keys)],
         "findings": [each for each in findings if each["purpose"] in ("spf", "mx")],
         **{name: rfc3339(getattr(row, name)) if getattr(row, name) else None for name in moments},

@@ -87,3 +87,13 @@ def test_an_installation_without_a_key_stays_shut(
     assert [each["state"] for each in listed] == ["suspended", "suspended", "active"], "the answer, then both"
     with pytest.raises(SystemExit):
         cli.main(["account", "suspend", "acc_nobody"])
+
+
+def test_a_retry_schedule_of_an_account_is_set_by_sql_only(client: FlaskClient, tokens: dict[str, str]) -> None:
+    admin = tokens["admin_key"]
+    made = ask(client, "POST", "/v1/admin/accounts", admin, {"name": "Patient", "retry_preset": "patient"}).get_json()
+    path = f"/v1/admin/accounts/{made['id']}"
+    assert made["retry_preset"] == "patient"
+    assert ask(client, "PATCH", path, admin, {"retry_preset": "otp"}).get_json()["retry_preset"] == "otp"
+    assert ask(client, "PATCH", path, admin, {"retry_preset": None}).get_json()["retry_preset"] is None
+    assert ask(client, "PATCH", path, admin, {"retry_preset": "never"}).status_code == 422

@@ -84,3 +84,37 @@ def test_a_rotation_stops_signing(api: Api) -> None:
 @pytest.mark.parametrize("name", ["", "a", "x y.example", "-.example", "a@b.example", 7])
 def test_s8_a_name_that_is_no_domain_is_taken(api: Api, name: Any) -> None:
     assert api.call("POST", "/v1/domains", {"name": name}).status_code == 422
+
+
+def test_streams_with_one_click_are_set_or_read_wrongly(api: Api) -> None:
+    streams = {"news": {"unsubscribe": True, "scope": "topic:offers"}, "*": {"unsubscribe": False}}
+    made = add(api, streams=streams)
+    assert made["streams"] == streams
+    changed = api.call("PATCH", f"/v1/domains/{made['id']}", {"streams": {"*": {"unsubscribe": True, "scope": None}}})
+    assert changed.get_json()["streams"] == {"*": {"unsubscribe": True}}
+    for wrong in ({"A b": {"unsubscribe": True}}, {"a": {}}, {"a": True}, {"a": {"unsubscribe": 1}}, [],
+                  {"a": {"unsubscribe": True, "x": 1}}, {"a": {"unsubscribe": True, "scope": "nobody"}}):  # fmt: skip
+        answer = api.call("PATCH", f"/v1/domains/{made['id']}", {"streams": wrong})
+        assert answer.status_code == 422 and answer.get_json()["errors"][0]["field"].startswith("streams"), wrong
+
+
+def test_a_readiness_report_speaks_of_other_mail_or_other_records(api: Api) -> None:
+    made = add(api, streams={"news": {"unsubscribe": True}})
+    report(made, FOUND)
+    sender = mail(**{"from": f"a@{made['name']}"})
+    for _ in range(3):
+        assert api.call("POST", "/v1/messages", sender).status_code == 202
+    with session.transaction() as connection:
+        connection.exec_driver_sql(
+            "UPDATE messages SET status = 'delivered', delivery = '{\"tls\": \"TLSv1.3\"}' WHERE id IN"
+            " (SELECT message_id FROM message_contents WHERE sender ->> 'email' = %s)",
+            (f"a@{made['name']}",),
+        )
+    found = api.call("GET", f"/v1/domains/{made['id']}/readiness").get_json()
+    checks = {each["check"]: each for each in found["checks"]}
+    assert (found["bulk"], found["most_a_day"], checks["tls"]["found"]) == (
+        False, 3, "100.0% of 3 mails travelled encrypted."
+    )  # fmt: skip
+    assert (checks["dkim"]["state"], checks["complaints"]["state"]) == ("ok", "unknown")
+    assert set(found["providers"]) == {"gmail", "yahoo", "microsoft"}
+    assert api.call("GET", "/v1/domains/dom_01k5qkz0v8fyw9m2q3r4s5t6v7/readiness").status_code == 404

@@ -2,8 +2,9 @@
 
 from api.v1.schemas import out
 from api.v1.schemas.api_keys import SenderText
-from api.v1.schemas.fields import In, Text, Whole
+from api.v1.schemas.fields import Choice, In, Text, Whole
 from api.v1.schemas.out import told
+from common.domain.retry import PRESETS
 from common.services.accounts import STATES
 
 
@@ -14,6 +15,9 @@ class AccountIn(In):
     )
     default_sender = SenderText(
         metadata=told("The sender of a message that names none.", "Example <hello@example.com>")
+    )
+    retry_preset = Choice(
+        tuple(PRESETS), metadata=told("Its retry schedule; the installation's unless given.", "patient")
     )
 
 
@@ -32,5 +36,8 @@ class AccountOut(out.Out):
     state = out.text(f"{', '.join(STATES)}: a suspended one may read and cancel, but not send.", "active")
     requests_per_minute = out.whole("Its quota in any 60 seconds; null is the installation's.", 5000, null=True)
     default_sender = out.text("The sender of a message that names none.", "Example <hello@example.com>", null=True)
+    retry_preset = out.text(
+        f"Its retry schedule: {', '.join(PRESETS)}; null is the installation's.", "patient", null=True
+    )
     created_at = out.moment("When it was made.")
     suspended_at = out.moment("Since when it is suspended.", null=True)
