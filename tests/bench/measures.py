@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tests.bench import postfix, webhooks, wire
+from tests.bench import postfix, relay, webhooks, wire
 from tests.bench.figures import Figure, above, at_least, at_most, under
 from tests.bench.load import Report, merge, percentile, start
 from tests.bench.stand import Stand, TimedOut, wait_until
@@ -37,12 +37,13 @@ class Size:
     batches: int = 40
     celery: int = 1200
     hooks: int = 2000
+    relayed: int = 2000
     rounds: int = 2
     whole_seconds: float = 270.0
 
 
 SHORT = Size()
-FULL = Size(5.0, 400, 100_000, 600, 50_000, 200, 5000, 20_000, 3, 3000.0)
+FULL = Size(5.0, 400, 100_000, 600, 50_000, 200, 5000, 20_000, 10_000, 3, 3000.0)
 
 
 class Measures:
@@ -72,6 +73,7 @@ class Measures:
             ("one-time codes behind a queue", self.otp_behind_queue),
             ("end to end", self.end_to_end),
             *([("end to end, signed", self.signed)] if self._size is FULL else []),
+            ("mail by SMTP", self.relay),
             ("webhooks", self.webhooks),
             ("memory", self.memory),
             ("the SMTP client and signing alone", self.wire),
@@ -87,6 +89,22 @@ class Measures:
                 reason = f"Postfix is installed, but a private instance of it did not work: {error}"
         if reason:
             self.notes.append(reason)
+
+    def relay(self) -> None:
+        """Mail taken in by SMTP, with commit, beside Postfix's smtpd taking the same into its queue."""
+        count, port = self._size.relayed, int(self._stand.house.facts["smtp_port"])
+        with self._stand.workers_paused():
+            ours = relay.rate(port, count, self._stand.token)
+            self._stand.accepted += count
+            theirs = None
+            if not postfix.why_not():
+                with postfix.instance(self._stand.sink.port, defer_transports="smtp") as theirs_port:
+                    theirs = relay.rate(theirs_port, count)
+        meaning = "one relay process, 16 connections, 250 after the commit"
+        self.figures.append(
+            at_least("SMTP relay", ours, "/s", meaning, beside="Postfix's smtpd", floor=theirs, times=0.5)
+        )
+        self._stand.wait_drained(120)
 
     def wire(self) -> None:
         """The SMTP client beside smtplib, and signatures beside dkimpy's: no formation takes part."""
