@@ -206,7 +206,7 @@ def _narrow(message: dict[str, Any]) -> None:
     message["properties"]["scheduled_time"]["format"] = SOON
     message["properties"]["expires_at"]["format"] = LATER
     with_template = message["anyOf"][0]
-    with_template["required"] = ["template", "template_data"]
+    with_template["required"] = sorted({*with_template["required"], "template", "template_data"})
     text = {"type": "string", "pattern": _PLAIN}
     with_template["properties"] |= {
         "template": {"enum": ["otp-code"]},

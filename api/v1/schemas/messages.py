@@ -105,8 +105,8 @@ def _header_fault(name: str, text: Any) -> Note | None:
         return Note("forbidden_header", "is set by the service: use the field made for it")
     if type(text) is not str:
         return Note("invalid_type", "must be a string")
-    if len(text.encode()) > 2048:
-        return Note("too_long", "is over 2048 octets")
+    if len(text) > (2048 if text.isascii() else 512):  # at most 2048 octets; a schema can only count characters
+        return Note("too_long", "is over 2048 characters, or 512 when some are outside ASCII")
     if not _HEADER_VALUE.match(text):
         return Note("invalid_format", "contains a line break or a control character")
     return None
