@@ -3,7 +3,7 @@
 Every route carries `scope` or `public`; tests/guards/test_routes.py looks. Never here: SQL, key formats.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any, TypeVar, cast
 
@@ -11,7 +11,8 @@ from flask import g, request
 
 from api import ratelimit
 from api.handover import inner, tried
-from common.domain.errors import Unauthenticated
+from common.config import current_settings
+from common.domain.errors import Forbidden, Unauthenticated
 from common.domain.principals import SCOPES, Principal
 from common.domain.restrictions import check_caller
 from common.services import keys
@@ -39,6 +40,8 @@ def scope(name: str, *, idempotent: bool | None = None, policy: str = "read") ->
             if inner() is None:
                 ratelimit.charge(principal, policy)
             permit(principal, name, caller_ip())
+            if inner() is None:
+                demand_https(principal, request.environ)
             before = tried()
             if before is not None and before.error is not None:
                 raise before.error
@@ -85,6 +88,15 @@ def prove(header: str | None, ip: str) -> Principal:
 def caller_ip() -> str:
     """The address of the peer; a proxy in front must be named to the server, not guessed here."""
     return request.remote_addr or LOOPBACK
+
+
+def demand_https(principal: Principal, environ: Mapping[str, Any]) -> None:
+    """Refuse a live key that came over plain HTTP, where the settings say so (S17). What the proxy in front says in
+    X-Forwarded-Proto counts: it guards against a misconfigured client, not against one that lies to itself."""
+    if current_settings().require_https and principal.environment == "live":
+        told = str(environ.get("HTTP_X_FORWARDED_PROTO") or environ.get("wsgi.url_scheme"))
+        if told.partition(",")[0].strip().lower() != "https":
+            raise Forbidden("Live keys are taken over HTTPS only.", code="https_required")
 
 
 def permit(principal: Principal, name: str, ip: str) -> None:

@@ -36,13 +36,13 @@ class Media:
     sentence: str
 
 
-Shape = type[Schema] | Media | None
+Shape = type[Schema] | Media | tuple[type[Schema], Media] | None
 Taken = type[Schema] | Media | tuple[Media, ...] | None
 
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """`answers` maps each status of success to its shape, None for an empty body."""
+    """`answers` maps each status of success to its shape, None for an empty body; a pair is JSON, or else a medium."""
 
     answers: Mapping[int, Shape]
     takes: Taken = None

@@ -94,6 +94,7 @@ class Lane:
         ip = environ.get("REMOTE_ADDR") or auth.LOOPBACK
         principal = auth.prove(environ.get("HTTP_AUTHORIZATION"), ip)
         auth.permit(principal, SCOPE, ip)
+        auth.demand_https(principal, environ)
         try:
             raw = UPLOADS.read(environ["wsgi.input"], int(length), self._most, str(principal.account_id))
         except DomainError as error:

@@ -161,6 +161,14 @@ PROBLEMS = _table(
         "Call from an allowed network, or change the key's list.",
     ),
     Problem(
+        "https_required",
+        403,
+        _NOT_ALLOWED,
+        "This server takes live keys over HTTPS only, and the request came by plain HTTP.",
+        "Use the https:// address, and rotate the key: it has crossed the network in clear. Operators: the proxy"
+        " in front must set X-Forwarded-Proto.",
+    ),
+    Problem(
         "account_paused",
         403,
         _NOT_ALLOWED,

@@ -43,6 +43,9 @@ class Settings:
         "Secret that seals DKIM keys and other secrets in the database; empty keeps one in the home folder."
         " To change it, put the new one first and the old behind a comma.",
     )
+    require_https: bool = _setting(
+        "bool", False, "Whether live keys are refused on requests that came by plain HTTP (X-Forwarded-Proto tells)."
+    )
     mailbox_page: bool = _setting("bool", False, "Whether /mailbox shows captured mail in a browser without a key.")
     smtp_port: int = _setting("int", 2525, "Port of the SMTP relay; 0 picks a free one.")
     smtp_host: str = _setting("str", "127.0.0.1", "Address that the relay and the port for returning mail listen on.")

@@ -177,6 +177,7 @@ def _codes(rule: Rule, found: Contract, scope: str | None, idempotent: bool) -> 
     codes = ["invalid_parameter", "invalid_request", "rate_limited", "internal_error", "unavailable", *found.errors]
     if scope:
         codes += ["missing_api_key", "invalid_api_key", "expired_api_key", "insufficient_scope", "ip_not_allowed"]
+        codes.append("https_required")
     if rule.arguments:
         codes.append("not_found")
     if found.takes is not None:
@@ -207,7 +208,10 @@ def _refuse(answers: dict[str, Any], refusals: parts.Refusals, codes: list[str])
 
 def _answer(shapes: Shapes, status: int, shape: Shape) -> dict[str, Any]:
     answer: dict[str, Any] = {"description": parts.SUCCESS.get(status, "An error."), "headers": parts.common_headers()}
-    if isinstance(shape, Media):
+    if isinstance(shape, tuple):
+        answer = _answer(shapes, status, shape[0])
+        answer["content"][shape[1].type] = {"schema": {"type": "string", "description": shape[1].sentence}}
+    elif isinstance(shape, Media):
         answer["description"] = shape.sentence
         answer["content"] = {shape.type: {"schema": {"type": ["string", "object"]}}}
     elif shape is not None:

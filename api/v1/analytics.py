@@ -10,7 +10,7 @@ from flask import Blueprint, Response, g, request
 from api import query
 from api.answers import json_answer
 from api.auth import scope
-from api.contract import Parameter, contract
+from api.contract import Media, Parameter, contract
 from api.v1.schemas.analytics import AnalyticsOut, IdentityOut
 from common import clock
 from common.db.session import transaction
@@ -68,7 +68,7 @@ _FIRST = datetime.min.replace(tzinfo=UTC)
 
 @blueprint.get("")
 @scope("analytics:read")
-@contract(answers={200: AnalyticsOut}, query=ASKED)
+@contract(answers={200: (AnalyticsOut, Media("text/csv", "start, end, the dimensions, the metrics."))}, query=ASKED)
 def read_analytics() -> Response:
     """What happened to the mail of this key's environment, by time (UTC) and by what it is.
 

@@ -1,6 +1,7 @@
 """One test for every documented status and code of the message calls: each can be had, and looks as documented."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -8,10 +9,10 @@ import orjson
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from api import create_app
+from api import auth, create_app
 from api.problems import PROBLEMS
 from common import clock
-from common.config import read_settings
+from common.config import current_settings, read_settings
 from common.db import session
 from common.services import keys
 from common.services.quickstart import QUICKSTART_ACCOUNT
@@ -50,6 +51,13 @@ def moved_on(api: Api) -> Any:
 def reused(api: Api) -> Any:
     api.call("POST", "/v1/messages", mail(), Idempotency_Key="status")
     return api.call("POST", "/v1/messages", mail(subject="Other"), Idempotency_Key="status")
+
+
+def over_plain_http(api: Api) -> Any:
+    strict = replace(current_settings(), require_https=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(auth, "current_settings", lambda: strict)
+        return api.call("GET", "/v1/messages")
 
 
 def paused(api: Api) -> Any:
@@ -119,6 +127,7 @@ PROVOKED: dict[str, Callable[[Api], Any]] = {
     "ip_not_allowed": lambda api: api.call(
         "GET", "/v1/messages", key=narrow(["messages:read"], cidrs=["192.0.2.0/24"])
     ),
+    "https_required": over_plain_http,
     "account_paused": paused,
     "not_found": lambda api: api.call("GET", ABSENT),
     "not_cancellable": lambda api: api.call("DELETE", f"/v1/messages/{delivered(api)}"),

@@ -4,13 +4,16 @@ One account and one mailbox serve the whole file; every test has its own address
 """
 
 import re
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import orjson
 import pytest
 
+from api import auth
 from common import clock
+from common.config import current_settings
 from common.db import session
 from common.domain.ids import new_id
 from common.domain.lifecycle import STATUSES
@@ -59,6 +62,21 @@ def test_s2_an_answer_is_not_json(api: Api, monkeypatch: pytest.MonkeyPatch) -> 
         assert isinstance(orjson.loads(answer.data), dict)
 
 
+WHOLE = frozenset(
+    f"/v1/{name}"
+    for name in (
+        "dead-letters/causes",
+        "source-profiles",
+        "analytics",
+        "policy/effective",
+        "queues",
+        "workers",
+        "latency",
+    )
+)
+"""Always all at once: their `data` has no pages."""
+
+
 def test_s3_two_lists_have_different_envelopes(api: Api) -> None:
     rules = [
         rule.rule
@@ -68,7 +86,7 @@ def test_s3_two_lists_have_different_envelopes(api: Api) -> None:
     lists = [answer for path in rules if "data" in ((answer := api.call("GET", path)).get_json(silent=True) or {})]
     assert len(lists) >= 7
     for answer in lists:
-        if answer.request.path in ("/v1/dead-letters/causes", "/v1/source-profiles"):  # always all of them
+        if answer.request.path in WHOLE:
             continue
         back = set() if answer.request.path == "/v1/events" else {"prev_cursor"}  # a stream leads on only
         assert {"data", "has_more", "next_cursor"} | back <= set(answer.get_json()), answer.request.path
@@ -132,6 +150,16 @@ def test_s7_a_missing_field_is_not_named(api: Api) -> None:
     with session.transaction() as connection:
         connection.exec_driver_sql("UPDATE accounts SET default_sender = %s", (quickstart.SENDER,))
     keys.forget()
+
+
+def test_s17_a_live_key_is_taken_over_plain_http_where_it_must_not(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    strict = replace(current_settings(), require_https=True)
+    monkeypatch.setattr(auth, "current_settings", lambda: strict)
+    answer = api.call("POST", "/v1/messages", mail())
+    assert (answer.status_code, answer.get_json()["code"]) == (403, "https_required")
+    assert api.call("POST", "/v1/messages", mail(), X_Forwarded_Proto="http, https").status_code == 403
+    assert api.call("POST", "/v1/messages", mail(), X_Forwarded_Proto="https").status_code == 202
+    assert api.call("POST", "/v1/messages", mail(), api.test).status_code == 202
 
 
 def test_s18_a_domain_nobody_verified_is_sent_from(api: Api) -> None:
