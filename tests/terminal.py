@@ -5,7 +5,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from click.testing import CliRunner, Result
 from werkzeug.serving import make_server
@@ -14,16 +14,21 @@ from api import create_app
 from common.config import read_settings
 from deploy.command import whole
 
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+
 
 @contextmanager
-def served() -> Iterator[str]:
-    """The address of a server with the current database."""
-    server = make_server("127.0.0.1", 0, create_app(read_settings()), threaded=True)
+def served(app: "WSGIApplication | None" = None) -> Iterator[str]:
+    """The address of a server; without an application, of one with the current database."""
+    server = make_server("127.0.0.1", 0, app or create_app(read_settings()), threaded=True)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
 
 
 SEND = ("send", "--to", "user@example.com", "--subject", "Hello", "--text", "Hello")

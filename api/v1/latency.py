@@ -1,6 +1,6 @@
 """Latency: how soon mail is tried and delivered, against what its tier promises."""
 
-from flask import Blueprint, Response, g
+from flask import Blueprint, Response, current_app, g
 
 from api import query
 from api.answers import json_answer
@@ -30,5 +30,5 @@ def read_latency() -> Response:
     query.only(*WINDOW)
     window = query.whole("window", MOST_SECONDS) or DEFAULT_SECONDS
     with transaction() as connection:
-        found = latencies.measure(connection, g.principal, window)
+        found = latencies.measure(connection, current_app.extensions["settings"], g.principal, window)
     return json_answer({"window_seconds": window, "data": found})

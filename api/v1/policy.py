@@ -99,7 +99,7 @@ def read_effective_policy() -> Response:
     """Every value in force with where it comes from: the account, the operator, or what is built in."""
     query.only(*WHOSE)
     with transaction() as connection:
-        return json_answer(policies.in_force(connection, current_app.extensions["settings"], owner()))
+        return json_answer({"data": policies.in_force(connection, current_app.extensions["settings"], owner())})
 
 
 @blueprint.get("/draft")

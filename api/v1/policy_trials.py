@@ -1,25 +1,22 @@
-"""Trying a policy: on the mail of the last hours without effect, and on a share of the mail that comes; and whether
-its objectives are kept.
-"""
+"""Trying a policy: on the mail of the last hours without effect, and on a share of the mail that comes."""
 
-from flask import Blueprint, Response, current_app, g
+from flask import Blueprint, Response, current_app
 
 from api import query
 from api.answers import json_answer, no_content
 from api.auth import scope
 from api.body import read_object
-from api.contract import Parameter, contract
+from api.contract import contract
 from api.v1.policy import WHOSE, owner
 from api.v1.schemas.fields import load
 from api.v1.schemas.policy_in import POLICY_BACKTEST_IN, PolicyBacktestIn
-from api.v1.schemas.policy_out import PolicyBacktestOut, PolicyCanaryOut, PolicyObjectivesOut
+from api.v1.schemas.policy_out import PolicyBacktestOut, PolicyCanaryOut
 from common.db.session import transaction
-from common.services import backtesting, canaries, objectives
+from common.services import backtesting, canaries
 
 blueprint = Blueprint("policy_trials", __name__, url_prefix="/v1/policy")
 
 HOURS = 24
-MEASURED = (Parameter("hours", "Of so many hours; 1 unless given.", {"type": "integer", "minimum": 1, "maximum": 168}),)
 
 
 @blueprint.post("/draft/backtest")
@@ -53,14 +50,3 @@ def stop_policy_canary() -> Response:
     with transaction() as connection:
         canaries.stop(connection, owner())
     return no_content()
-
-
-@blueprint.get("/objectives")
-@scope("policy:read")
-@contract(answers={200: PolicyObjectivesOut}, query=MEASURED)
-def read_policy_objectives() -> Response:
-    """How soon mail of each tier is tried, beside what the policy promises, with the budget that is left."""
-    query.only(*MEASURED)
-    hours = query.whole("hours", 168) or 1
-    with transaction() as connection:
-        return json_answer(objectives.measured(connection, g.principal, hours=hours))

@@ -91,7 +91,6 @@ class Policy:
     ttl_templates: Mapping[str, int] = field(default_factory=dict)
     pacing: tuple[PaceLimit, ...] = ()
     passes: frozenset[str] = frozenset()
-    objectives: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     needs: frozenset[str] = frozenset()
     origins: Mapping[str, str] = field(default_factory=dict)
 
@@ -118,9 +117,6 @@ def compile_policy(layers: Sequence[Layer]) -> Policy:
         ttl_templates=ttl_templates,
         pacing=tuple(PaceLimit(layer.origin, **each) for layer in layers for each in layer.document.get("pacing", ())),
         passes=frozenset(suppression.get("unsubscribed_receive", ())),
-        objectives={
-            tier: each for layer in reversed(layers) for tier, each in layer.document.get("objectives", {}).items()
-        },
         needs=_needs(rules, bool(ttl_templates)),
         origins={
             name: layer.origin

@@ -1,17 +1,20 @@
 """measure(...): how soon mail is tried first and delivered, by tier, and what that leaves of each tier's error budget.
 
 Counted from the time a message was accepted for: its acceptance, or its scheduled time. Never here: what is promised
-(domain/objectives.py).
+(the policy, or else domain/objectives.py).
 """
 
 from typing import Any
 
 from sqlalchemy import Connection
 
+from common.config import Settings
 from common.db.session import rows
-from common.domain.objectives import DEFAULTS, budget
+from common.domain.objectives import Objective, budget
 from common.domain.principals import Principal
 from common.domain.tiers import TIERS
+from common.services import policies
+from common.services.policies import Owner
 
 MOST_MESSAGES = 50_000
 """The newest so many are measured."""
@@ -41,27 +44,29 @@ SELECT c.tier, count(c.tried) AS tried, count(c.delivered) AS delivered, count(c
 """
 
 
-def measure(connection: Connection, principal: Principal, window: int) -> list[dict[str, Any]]:
+def measure(connection: Connection, settings: Settings, principal: Principal, window: int) -> list[dict[str, Any]]:
     """Each tier over the last `window` seconds. What is held waits for somebody, and is nobody's lateness."""
-    targets = [DEFAULTS[tier].seconds for tier in TIERS]
+    values = policies.in_force(connection, settings, Owner(principal.account_id, principal))
+    promised = {each["key"]: each for each in values}
+    targets = [promised[f"objectives.{tier}.seconds"]["value"] for tier in TIERS]
     found = {
         row.tier: row
         for row in rows(connection, _MEASURE, principal.account_id, principal.environment, window, targets)
     }
-    return [_shown(tier, found.get(number)) for number, tier in enumerate(TIERS)]
+    return [_shown(tier, promised, found.get(number)) for number, tier in enumerate(TIERS)]
 
 
-def _shown(tier: str, row: Any) -> dict[str, Any]:
-    objective = DEFAULTS[tier]
+def _shown(tier: str, promised: dict[str, dict[str, Any]], row: Any) -> dict[str, Any]:
+    seconds, share = (promised[f"objectives.{tier}.{name}"] for name in ("seconds", "share"))
     count = row.tried + row.waiting if row else 0
-    spent = budget(objective, count, row.late if row else 0)
+    spent = budget(Objective(seconds["value"], share["value"]), count, row.late if row else 0)
     return {
         "priority": tier,
         "messages": count,
         "waiting": row.waiting if row else 0,
         "first_attempt": _percentiles(row and row.first_attempt),
         "delivery": _percentiles(row and row.delivery),
-        "objective": {"seconds": objective.seconds, "share": objective.share},
+        "objective": {"seconds": seconds["value"], "share": share["value"], "origin": seconds["origin"]},
         "error_budget": {"allowed": spent.allowed, "late": spent.late, "left": spent.left, "burn": spent.burn},
         "met": spent.burn <= 1.0,
     }

@@ -5,7 +5,7 @@ never changes; whatever comes into force is a new one. Never here: what a policy
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 from uuid import UUID
 
@@ -17,8 +17,9 @@ from common.db.session import as_json, rows, run
 from common.domain import policy_checks, retry
 from common.domain.errors import Conflict, InvalidFields, NotFound
 from common.domain.ids import new_id
+from common.domain.objectives import DEFAULTS
 from common.domain.policy import Document, Layer
-from common.domain.policy_effective import differences, effective
+from common.domain.policy_effective import differences, effective, values_of
 from common.domain.principals import Principal
 from common.services import events, stamping
 from common.services.events import NewEvent
@@ -280,9 +281,9 @@ def layers(connection: Connection, owner: Owner, document: Document | None = Non
     return [Layer("account", own["version"], own["document"] if document is None else document), *found]
 
 
-def in_force(connection: Connection, settings: Settings, owner: Owner) -> dict[str, Any]:
+def in_force(connection: Connection, settings: Settings, owner: Owner) -> list[dict[str, Any]]:
     """Every value with its origin."""
-    return {"data": effective(layers(connection, owner), built_in(settings))}
+    return effective(layers(connection, owner), built_in(settings))
 
 
 def built_in(settings: Settings) -> Mapping[str, Any]:
@@ -292,4 +293,5 @@ def built_in(settings: Settings) -> Mapping[str, Any]:
         "retry": settings.retry_preset,
         "retry.seconds": list(steps),
         "guarantee": settings.delivery_guarantee,
+        **values_of({"objectives": {tier: asdict(each) for tier, each in DEFAULTS.items()}}),
     }

@@ -58,7 +58,7 @@ def shorten(connection: Connection, claimed: Sequence[Claimed], changes: Mapping
     spent: list[dict[str, Any]] = []
     shorter: dict[UUID, Change] = {}
     for each in claimed:
-        left, change = getattr(each.row, "skip_seconds", None), changes.get(each.id)
+        left, change = each.row.skip_seconds, changes.get(each.id)
         if not left or change is None or change.delay is None:
             continue
         used = min(left, change.delay)

@@ -1,9 +1,11 @@
 """What several files of integration tests share."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 
 from common.config import current_settings
 from common.db import session
@@ -18,6 +20,18 @@ def api(engines: Engines) -> Iterator[Api]:
     """One account and one mailbox for a whole file: every test has its own addresses and keys."""
     with an_api() as found:
         yield found
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium, or its like; without one, what needs it is skipped."""
+    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if found is None:
+        pytest.skip("needs chromium")
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        yield started
+        started.close()
 
 
 @pytest.fixture

@@ -338,8 +338,9 @@ def test_a_broken_promise_is_not_seen(api: Api) -> None:
     with transaction() as connection:
         late = "UPDATE messages SET created_at = created_at - interval '2 minutes' WHERE tier = 2"
         connection.exec_driver_sql(late)
-    critical, normal, bulk = ask(api, "GET", "/objectives")["tiers"]
-    assert (critical["messages"], critical["within"], critical["burning"]) == (3, 1.0, False)
-    assert (normal["messages"], normal["objective"], normal["burning"]) == (0, None, None)
-    assert (bulk["within"], bulk["burning"]) == (0.0, True) and bulk["p50"] > 119
+    critical, normal, bulk = api.call("GET", "/v1/latency").get_json()["data"]
+    assert (critical["messages"], critical["met"]) == (3, True)
+    assert critical["objective"] == {"seconds": 60, "share": 0.9, "origin": "account"}
+    assert (normal["messages"], normal["objective"]["origin"]) == (0, "built_in")
+    assert (bulk["error_budget"]["late"], bulk["met"]) == (3, False) and bulk["first_attempt"]["p50"] > 119
     assert ask(api, "GET", "/effective")["data"][0]["key"].startswith("objectives.")

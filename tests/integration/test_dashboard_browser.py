@@ -4,48 +4,31 @@ With SENDARIX_PICTURES=docs/pictures it also takes the pictures of the documenta
 """
 
 import os
-import shutil
-import threading
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
-from werkzeug.serving import make_server
+from playwright.sync_api import Browser, BrowserContext, Page
 
 from common import clock
 from common.clock import rfc3339
 from tests.callers import Api
 from tests.pipeline import work_off
+from tests.terminal import served
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 AXE = Path(__file__).parents[1] / "peers" / "node_modules" / "axe-core" / "axe.min.js"
 PICTURES = os.environ.get("SENDARIX_PICTURES")
 WIDTHS = (360, 820, 1440)
 PAGES = ("", "/analytics", "/messages", "/inbox", "/queues", "/dead-letters", "/templates", "/suppressions", "/domains",
          "/webhooks", "/keys", "/people", "/me")  # fmt: skip
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
-
 
 @pytest.fixture(scope="module")
 def base(api: Api) -> Iterator[str]:
-    server = make_server("127.0.0.1", 0, api.client.application, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/dashboard"
-    server.shutdown()
-    thread.join()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield started
-        started.close()
+    with served(api.client.application) as url:
+        yield f"{url}/dashboard"
 
 
 @pytest.fixture(scope="module")

@@ -1,39 +1,22 @@
 """The documentation in a real browser: at three widths, light and dark, by keyboard, without a console message."""
 
-import shutil
-import threading
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
-from werkzeug.serving import make_server
+from playwright.sync_api import Browser, Page
 
 from api import create_app
 from common.config import read_settings
+from tests.terminal import served
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 ADDRESSES = ("", "/quickstart", "/api", "/reference", "/reference/messages", "/errors", "/errors/rate_limited")
 WIDTHS = (360, 820, 1440)
-
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
 
 
 @pytest.fixture(scope="module")
 def base() -> Iterator[str]:
-    server = make_server("127.0.0.1", 0, create_app(read_settings({})), threaded=True)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/docs"
-    server.shutdown()
-    thread.join()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield started
-        started.close()
+    with served(create_app(read_settings({}))) as url:
+        yield f"{url}/docs"
 
 
 @pytest.fixture

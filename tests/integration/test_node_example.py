@@ -3,18 +3,17 @@
 import json
 import shutil
 import subprocess
-import threading
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from werkzeug.serving import make_server
 
 from api import create_app
 from common.config import current_settings, read_settings
 from common.db import session
 from common.services import composing, keys, quickstart
+from tests import terminal
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "node"
 LIMITED = {"code": "rate_limited", "detail": "Too many.", "retryable": True, "status": 429}
@@ -59,12 +58,8 @@ def key(database: None) -> str:
 @pytest.fixture
 def served(key: str) -> Iterator[tuple[str, Disturbed]]:
     app = Disturbed(create_app(read_settings()))
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}", app
-    server.shutdown()
-    thread.join()
+    with terminal.served(app) as url:
+        yield url, app
 
 
 def node(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:

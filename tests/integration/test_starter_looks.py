@@ -1,18 +1,15 @@
 """How the starter templates look, in a real browser: nothing overflows, everything can be read, in light and dark."""
 
-import shutil
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
 from common.domain.template_building import build
 from common.domain.template_variables import examples, filled
 from common.domain.templates import render_parts
 from common.services import quickstart
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 STARTERS = quickstart.starters()
 PHONE, DESK = {"width": 360, "height": 740}, {"width": 1000, "height": 900}
 _FAULTS = """() => {
@@ -46,16 +43,6 @@ _FAULTS = """() => {
   }
   return faults;
 }"""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    if CHROMIUM is None:
-        pytest.skip("no Chromium here")
-    with sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield found
-        found.close()
 
 
 def html_of(slug: str) -> str:

@@ -16,6 +16,7 @@ class ObjectiveOut(out.Out):
 
     seconds = out.number("A message is tried within so many seconds.", 2.0)
     share = out.number("For this share of the messages.", 0.99)
+    origin = out.text("Whose policy promises it: `account` or `operator`; else `built_in`.", "built_in")
 
 
 class ErrorBudgetOut(out.Out):

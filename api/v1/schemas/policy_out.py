@@ -167,24 +167,3 @@ class PolicyCanaryOut(out.Out):
     detail = out.text("Why.", "within the guardrails")
     canary = out.nested(PolicyTrialCountsOut, "Its own mail.")
     base = out.nested(PolicyTrialCountsOut, "All other mail of that time.")
-
-
-class TierObjectiveOut(out.Out):
-    """How soon mail of one tier is tried first. Times in seconds from when it may go."""
-
-    priority = out.text("The tier.", "critical")
-    messages = out.whole("How many were measured, the newest 20,000 of all.", 1200)
-    p50 = out.number("Half were tried within.", 0.02, null=True)
-    p95 = out.number("95 of 100 within.", 0.08, null=True)
-    p99 = out.number("99 of 100 within.", 0.2, null=True)
-    objective = out.mapped("What the policy promises: `seconds` and `share`.", {"seconds": 5, "share": 0.99}, null=True)
-    within = out.number("The share that kept to it.", 0.998, null=True)
-    budget_left = out.number("Of what may be late: 1 is all, below 0 the promise is broken.", 0.8, null=True)
-    burning = out.flag("Whether the promise is broken.", null=True)
-
-
-class PolicyObjectivesOut(out.Out):
-    """What is promised, and what is kept."""
-
-    hours = out.whole("Of so many hours.", 1)
-    tiers = out.listed(TierObjectiveOut, "Every tier, the highest first.")
