@@ -74,8 +74,8 @@ def _only(found: set[str]) -> str | None:
 
 
 def _read(text: str, name: str) -> str:
-    text = text.strip()
-    if len(text) >= 2 and text[0] == text[-1] == '"':  # RFC 8941 string
+    text = text.strip(" \t")
+    if 2 <= len(text) <= 256 and text[0] == text[-1] == '"':  # RFC 8941 string
         text = re.sub(r"\\([\"\\])", r"\1", text[1:-1])
     if not _KEY.match(text):
         raise InvalidRequest(

@@ -79,7 +79,7 @@ _KEY_PARAMETER: dict[str, Any] = {
         "A value of your own for this logical send, such as a UUID. Within 24 hours the same key and payload "
         "get the first answer again and send nothing. `X-Idempotency-Key` counts as well."
     ),
-    "schema": {"type": "string", "minLength": 1, "maxLength": 256, "pattern": "^[!#-~]{1,256}$"},
+    "schema": {"type": "string", "minLength": 1, "maxLength": 256, "pattern": r'^(?!""$)[ -~]*[!-~][ -~]*$'},
     "example": "5b1c1f6e-6d1f-4c69-9d0b-3f6d9a0e6c11",
 }
 

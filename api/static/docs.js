@@ -15,8 +15,10 @@ async function show() {
   if (!answer.ok || mine !== asked) return;
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   if (mine !== asked) return;
+  const at = links().indexOf(document.activeElement);
   found.replaceChildren(...page.body.childNodes);
   found.hidden = false;
+  if (at >= 0) (links()[at] ?? field).focus();
 }
 
 field.addEventListener("input", () => { clearTimeout(timer); timer = setTimeout(show, 120); });

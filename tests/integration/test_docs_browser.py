@@ -59,7 +59,7 @@ def test_the_search_needs_a_mouse(browser: Browser, base: str, noticed: list[str
     page.goto(base)
     page.keyboard.press("/")
     page.keyboard.type("rate_limited")
-    page.wait_for_selector(".found:not([hidden]) a")
+    page.wait_for_selector(".found:not([hidden]) li:first-child a[href$=rate_limited]")
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
     page.wait_for_url("**/docs/errors/rate_limited")

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from common import limits
+from common import clock, limits
 from common.config import read_settings
 from common.limits import WINDOW, Limiter, LocalBuckets
 
@@ -68,10 +68,12 @@ def test_what_is_taken_ahead_never_passes_the_limit(engines: Any, monkeypatch: p
     monkeypatch.setattr(limits, "AHEAD_FROM", 1)
     Redis.from_url(engines.redis_url).flushdb()
     limiters = [Limiter(read_settings()) for _ in range(2)]
+    began = clock.monotonic()
     with ThreadPoolExecutor(8) as pool:
         verdicts = list(pool.map(lambda number: limiters[number % 2].take("busy", 2000), range(2400)))
     allowed = sum(each.allowed for each in verdicts)
-    assert 1900 <= allowed <= 2000
+    lost = 20 * len(limiters) * (clock.monotonic() - began + 1)  # what is left over of a second's last call
+    assert 2000 - lost <= allowed <= 2000
     assert min(each.remaining for each in verdicts) == 0
 
 

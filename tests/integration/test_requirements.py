@@ -256,7 +256,7 @@ def test_s35_a_printable_key_is_refused_or_an_odd_one_taken(api: Api) -> None:
     for key in ("0b3ba29e-6b1c-4b5d-9cf6-c4b8b0a2a1c5", "order 17/é"[:9], "~!@#$%^&*()_+{}|:<>?", "k" * 256, '"q\\"k"'):
         answer = api.call("POST", "/v1/messages", mail(recipient="s35@example.net"), Idempotency_Key=key)
         assert answer.status_code == 202, key
-    for key in ("", " ", "k" * 257, "a\tb", "caf\xe9"):
+    for key in ("", " ", "k" * 257, "a\tb", "caf\xe9", "\xa0k", "k\x85"):
         answer = api.call("POST", "/v1/messages", mail(recipient="s35@example.net"), Idempotency_Key=key)
         assert (answer.status_code, answer.get_json()["code"]) == (400, "idempotency_key_invalid"), key
 

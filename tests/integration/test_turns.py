@@ -6,10 +6,12 @@ import threading
 import uuid
 from collections import deque
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from common import clock
 from common.config import current_settings
 from common.db.session import rows, transaction
 from common.domain.tiers import TIERS
@@ -166,8 +168,12 @@ def test_many_workers_mix_up_more_than_they_hold(office: Office, mailbox: Runnin
 
 
 def test_the_turn_reads_all_that_waits(office: Office) -> None:
-    """Whose turn it is, is found by the index: as fast behind a flood as behind nothing."""
+    """Whose turn it is, is found by the index: as fast behind a flood as behind nothing, and also while the planner
+    knows only a time when nothing was due."""
     first, second = an_account(), an_account()
+    flood(first, 300, scheduled_time=clock.now() + timedelta(hours=1))
+    with transaction() as connection:
+        connection.exec_driver_sql("ANALYZE messages")
     ids = flood(first, 2000)
     flood(second, 1)
     with transaction() as connection:
