@@ -46,7 +46,7 @@ fuzz: setup ## 20,000 generated requests against the OpenAPI document; CASES=n f
 chaos: setup ## kill processes under load and count every message
 	$(BIN)/python -m tests.chaos
 	$(BIN)/python -m tests.chaos --webhooks --messages 5000 --kills 4 --guarantee at_least_once --drop 0 \
-		--fault kill:webhooks --fault kill:webhooks --fault kill:webhooks --fault kill:webhooks --fault flushall
+		--fault "kill:webhooks*20" --fault flushall
 
 simulate: setup ## a million messages over twenty providers by a virtual clock; MESSAGES=n for fewer
 	$(BIN)/python -m tests.simulation --messages $(or $(MESSAGES),1000000) $(if $(PICTURE),--picture $(PICTURE))

@@ -66,13 +66,12 @@ def read_account(account_id: str) -> Response:
 @scope("admin", idempotent=False)
 @contract(takes=AccountChangeIn, answers={200: AccountOut})
 def change_account(account_id: str) -> Response:
-    """Change name, quota, default sender or retry schedule; null takes the last three back.
+    """Change name, quota, default sender, retry schedule or contact; null takes all but the name back.
 
     In force everywhere within 5 seconds."""
     query.only()
     which, body = query.path_id("acc", account_id), read_object()
-    optional = ("requests_per_minute", "default_sender", "retry_preset")
-    cleared = {name: None for name in optional if name in body and body[name] is None}
+    cleared = {name: None for name in accounts.CHANGEABLE if name != "name" and name in body and body[name] is None}
     fields = load(ACCOUNT_CHANGE_IN, body) | cleared
     with transaction() as connection:
         return json_answer(accounts.change(connection, which, fields))

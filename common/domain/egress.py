@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import urlsplit
 
+import idna
+
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -79,8 +81,21 @@ _PORTS_DENIED = frozenset(
     | {6379, 6380, 6443, 6667, 8500, 8600, 9042, 9092, 9200, 9300, 10250, 11211, 15672, 26379, 27017}
 )
 """Where databases, brokers, mail and cluster managers listen: a POST there is never a webhook."""
+_BEGIN = re.compile(r"[a-z]+://(?P<host>[^/?#@:\[\]\\]+)")
 _NUMBER = re.compile(r"(?:0x[0-9a-f]*|[0-9]+)\Z")
 _NAME = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?)*\Z")
+
+
+def to_ascii_host(url: str) -> str:
+    """A URL with its host as A-labels (UTS-46), any other URL as it is. Raises Refused for what is no host name."""
+    found = _BEGIN.match(url)
+    if found is None or found["host"].isascii():
+        return url
+    try:
+        host = idna.encode(found["host"], uts46=True).decode()
+    except idna.IDNAError as error:
+        raise Refused("must have a host of letters, digits and hyphens") from error
+    return url[: found.start("host")] + host + url[found.end("host") :]
 
 
 class Refused(ValueError):

@@ -15,7 +15,7 @@ from common.domain.ids import encode, new_id
 from common.services import keys, quickstart
 
 STATES = ("active", "suspended")
-CHANGEABLE = ("name", "requests_per_minute", "default_sender", "retry_preset")
+CHANGEABLE = ("name", "requests_per_minute", "default_sender", "retry_preset", "contact_address")
 
 _SELECT = """
 SELECT * FROM (SELECT a.*, CASE WHEN paused_at IS NULL THEN 'active' ELSE 'suspended' END AS state FROM accounts a) a
@@ -31,6 +31,7 @@ def _shown(row: Any) -> dict[str, Any]:
         "requests_per_minute": row.requests_per_minute,
         "default_sender": row.default_sender,
         "retry_preset": row.retry_preset,
+        "contact_address": row.contact_address,
         "created_at": rfc3339(row.created_at),
         "suspended_at": rfc3339(row.paused_at) if row.paused_at else None,
     }
@@ -41,10 +42,9 @@ def create(connection: Connection, fields: Mapping[str, Any]) -> dict[str, Any]:
     account_id = new_id()
     run(
         connection,
-        "INSERT INTO accounts (id, name, requests_per_minute, default_sender, retry_preset)"
-        " VALUES (%s, %s, %s, %s, %s)",
-        account_id, fields["name"], fields.get("requests_per_minute"), fields.get("default_sender"),
-        fields.get("retry_preset"),
+        "INSERT INTO accounts (id, name, requests_per_minute, default_sender, retry_preset, contact_address)"
+        " VALUES (%s, %s, %s, %s, %s, %s)",
+        account_id, *(fields.get(name) for name in CHANGEABLE),
     )  # fmt: skip
     quickstart.publish_starters(connection, account_id)
     return get(connection, account_id)

@@ -1,6 +1,7 @@
 """record: what came of webhook attempts, when the next is due, and what that says about the endpoint.
 
-Health, the deliveries and the events that tell of them change in one transaction. Never here: claiming (webhooks.py).
+Health, the deliveries, the events and the mail that tell of them change in one transaction. Never here: claiming
+(webhooks.py).
 """
 
 import random
@@ -15,9 +16,11 @@ from sqlalchemy import Connection
 from common.config import Settings
 from common.db.session import as_json, rows, run
 from common.domain.ids import encode
-from common.domain.webhook_health import Tried, Verdict, observe
-from common.services import events, webhook_switches
+from common.domain.webhook_health import Health, Tried, Verdict, observe
+from common.domain.webhook_notices import Letter, write_disabled, write_warning
+from common.services import events, notices, webhook_switches
 from common.services.events import NewEvent
+from common.services.notices import Notice
 from common.services.webhooks import HEALTH, Posting, health_of
 
 SCHEDULE = (0.0, 5.0, 300.0, 1800.0, 7200.0, 18000.0, 36000.0, 50400.0, 72000.0, 86400.0, 86400.0, 86400.0)
@@ -88,20 +91,21 @@ def record(connection: Connection, settings: Settings, results: Sequence[Result]
     for result in results:
         by_webhook.setdefault(result[0].endpoint.id, []).append(result)
     found = {row.id: row for row in rows(connection, _LOCK, list(by_webhook))}
-    verdicts, healths = {}, []
+    observed: dict[UUID, tuple[Health, Verdict]] = {}
     for webhook_id, row in found.items():
         tried = [_tried(*result) for result in by_webhook[webhook_id]]
-        health, verdicts[webhook_id] = observe(
+        observed[webhook_id] = observe(
             health_of(row), tried, row.moment, max_in_flight=row.max_in_flight, time_scale=settings.time_scale
         )
-        healths.append({"webhook_id": webhook_id, **asdict(health)})
+    healths = [{"webhook_id": webhook_id, **asdict(health)} for webhook_id, (health, _) in observed.items()]
     written = [_row(settings, found[result[0].endpoint.id], *result) for result in results if _is_here(found, result)]
     exhausted = {row.id for row in rows(connection, _RECORD, as_json(written))}
     run(connection, _HEALTH, as_json(healths))
     fresh = [posting.endpoint.id for posting, posted in results if posted.ok]
     if any(found[each].verified_at is None for each in fresh if each in found):
         run(connection, _VERIFY, fresh)
-    _tell(connection, found, verdicts, [posting for posting, _ in results if posting.id in exhausted])
+    letters = _tell(connection, found, observed, [posting for posting, _ in results if posting.id in exhausted])
+    notices.notify(connection, settings, letters)
 
 
 def _is_here(found: dict[UUID, Any], result: Result) -> bool:
@@ -133,18 +137,24 @@ def wait_after(attempt: int, retry_after: float = 0.0) -> float:
 
 
 def _tell(
-    connection: Connection, found: dict[UUID, Any], verdicts: dict[UUID, Verdict], exhausted: Sequence[Posting]
-) -> None:
-    """Switch off what has failed for too long, and tell the account's other webhooks."""
-    told = []
-    for webhook_id, verdict in verdicts.items():
-        webhook = found[webhook_id]
+    connection: Connection,
+    found: dict[UUID, Any],
+    observed: dict[UUID, tuple[Health, Verdict]],
+    exhausted: Sequence[Posting],
+) -> list[Notice]:
+    """Switch off what has failed for too long, and tell the account's other webhooks; answers the mail to write."""
+    told, letters = [], []
+    for webhook_id, (health, verdict) in observed.items():
+        webhook, public_id = found[webhook_id], encode("whk", webhook_id)
         if webhook.state != "enabled":
             continue
         if verdict.disable and webhook_switches.disable(connection, [webhook_id], verdict.disable):
             told.append(_event(webhook, "webhook.disabled", reason=verdict.disable, warning=False))
+            letter = write_disabled(public_id, webhook.url, verdict.disable, health.last_error)
+            letters.append(_notice(webhook, letter, verdict.disable))
         elif verdict.warn:
             told.append(_event(webhook, "webhook.disabled", reason="failing", warning=True))
+            letters.append(_notice(webhook, write_warning(public_id, webhook.url, health.last_error), "warning"))
         elif verdict.recovered:
             told.append(_event(webhook, "webhook.recovered"))
     told += [
@@ -159,6 +169,12 @@ def _tell(
         if not posting.type.startswith("webhook.")  # else each would tell of the one before, for ever
     ]
     events.record(connection, told)
+    return letters
+
+
+def _notice(webhook: Any, letter: Letter, reason: str) -> Notice:
+    about = {"webhook_id": encode("whk", webhook.id), "reason": reason, "environment": webhook.environment}
+    return Notice(webhook.account_id, letter.subject, letter.text, about)
 
 
 def _event(webhook: Any, name: str, **data: Any) -> NewEvent:

@@ -54,7 +54,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=int.from_bytes(os.urandom(2), "big"))
     parser.add_argument("--guarantee", choices=(AT_LEAST_ONCE, AT_MOST_ONCE), help="default: one run of each")
     parser.add_argument(
-        "--fault", action="append", metavar="NAME[:PROCESS]", help="flushall, kill:NAME, freeze:NAME or terminate:NAME"
+        "--fault",
+        action="append",
+        metavar="NAME[:PROCESS][*TIMES]",
+        help="flushall, kill:NAME, freeze:NAME or terminate:NAME",
     )
     parser.add_argument("--graceful", action="store_true", help="only a rolling restart with SIGTERM")
     parser.add_argument("--tempfail", type=float, default=20.0, help="percent of mails refused for now")

@@ -48,10 +48,12 @@ class Fault:
 
 
 def plan_faults(seed: int, kills: int, extra: Sequence[str]) -> list[Fault]:
-    """`kills` SIGKILLs of random processes and one of each of `extra`, in order of their moment."""
+    """`kills` SIGKILLs of random processes and each of `extra` (`kill:web*3` is three), in order of their moment."""
     chance = random.Random(f"faults {seed}")
     faults = [Fault(chance.uniform(0.03, 0.9), "kill", chance.choice(PROCESSES)) for _ in range(kills)]
-    faults += [Fault(chance.uniform(0.1, 0.8), *word.split(":", 1)) for word in extra]
+    for word in extra:
+        what, _, times = word.partition("*")
+        faults += [Fault(chance.uniform(0.1, 0.8), *what.split(":", 1)) for _ in range(int(times or 1))]
     return sorted(faults, key=lambda fault: fault.at)
 
 

@@ -97,3 +97,13 @@ def test_a_retry_schedule_of_an_account_is_set_by_sql_only(client: FlaskClient, 
     assert ask(client, "PATCH", path, admin, {"retry_preset": "otp"}).get_json()["retry_preset"] == "otp"
     assert ask(client, "PATCH", path, admin, {"retry_preset": None}).get_json()["retry_preset"] is None
     assert ask(client, "PATCH", path, admin, {"retry_preset": "never"}).status_code == 422
+
+
+def test_the_contact_of_an_account_cannot_be_set(client: FlaskClient, tokens: dict[str, str]) -> None:
+    admin = tokens["admin_key"]
+    path = f"/v1/admin/accounts/{ask(client, 'GET', '/v1/admin/accounts', admin).json['data'][0]['id']}"
+    for wanted in ("ops@example.com", None):
+        assert ask(client, "PATCH", path, admin, {"contact_address": wanted}).json["contact_address"] == wanted
+    for wrong in ("nobody", 7, {"email": "ops@example.com"}, "a@b.example,c@d.example"):
+        answer = ask(client, "PATCH", path, admin, {"contact_address": wrong})
+        assert (answer.status_code, answer.json["errors"][0]["field"]) == (422, "contact_address"), wrong

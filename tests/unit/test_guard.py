@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 
-from common.domain.egress import Refused, may_reach, read_networks, read_url, refusal
+from common.domain.egress import Refused, may_reach, read_networks, read_url, refusal, to_ascii_host
 from tests.fakes.dns_lab import DnsLab, InTurn
 from tests.fakes.receiver import FakeReceiver
 from workers.guard import Blocked, Guard, make_guard
@@ -97,6 +97,28 @@ def test_a_public_address_is_refused(address: str) -> None:
 def test_a_form_of_url_slips_through(url: str) -> None:
     guard = Guard(lookup({"good.example": ["1.1.1.1"]}), ())
     assert word(guard, url) in ("blocked_url", "blocked_address"), url
+
+
+@pytest.mark.parametrize(
+    ("url", "kept"),
+    [
+        ("https://bücher.example/hook?x=1", "https://xn--bcher-kva.example/hook?x=1"),
+        ("https://BÜCHER.example:8443/", "https://xn--bcher-kva.example:8443/"),
+        ("https://例え。テスト/x", "https://xn--r8jz45g.xn--zckzah/x"),
+        ("https://１２７.０.０.１/x", "https://127.0.0.1/x"),
+        ("https://good.example/ü", "https://good.example/ü"),
+    ],
+)
+def test_an_international_name_is_called_by_another(url: str, kept: str) -> None:
+    assert to_ascii_host(url) == kept
+
+
+@pytest.mark.parametrize(
+    "url", ["https://a\u202eb.example/", "https://ｇood。.example/", "https://\u00ad/", "https://☃.example/"]
+)
+def test_a_name_with_what_nobody_sees_passes(url: str) -> None:
+    with pytest.raises(Refused):
+        read_url(to_ascii_host(url))
 
 
 def test_metadata_is_reached_because_the_operator_allows_everything() -> None:

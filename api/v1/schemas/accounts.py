@@ -2,7 +2,7 @@
 
 from api.v1.schemas import out
 from api.v1.schemas.api_keys import SenderText
-from api.v1.schemas.fields import Choice, In, Text, Whole
+from api.v1.schemas.fields import Choice, In, PlainAddress, Text, Whole
 from api.v1.schemas.out import told
 from common.domain.retry import PRESETS
 from common.services.accounts import STATES
@@ -18,6 +18,9 @@ class AccountIn(In):
     )
     retry_preset = Choice(
         tuple(PRESETS), metadata=told("Its retry schedule; the installation's unless given.", "patient")
+    )
+    contact_address = PlainAddress(
+        metadata=told("Who is told by mail when a webhook fails or is switched off.", "ops@example.com")
     )
 
 
@@ -38,6 +41,9 @@ class AccountOut(out.Out):
     default_sender = out.text("The sender of a message that names none.", "Example <hello@example.com>", null=True)
     retry_preset = out.text(
         f"Its retry schedule: {', '.join(PRESETS)}; null is the installation's.", "patient", null=True
+    )
+    contact_address = out.text(
+        "Who is told by mail when a webhook fails or is switched off.", "ops@example.com", null=True
     )
     created_at = out.moment("When it was made.")
     suspended_at = out.moment("Since when it is suspended.", null=True)

@@ -181,6 +181,21 @@ def _from_object(value: dict[str, Any]) -> tuple[str | None, str]:
     return name, email
 
 
+class PlainAddress(Coded):
+    """An address alone, as a string."""
+
+    def read(self, value: Any) -> str:
+        if type(value) is not str:
+            raise wrong("invalid_type", "must be a string")
+        try:
+            return parse_address(value).email
+        except AddressError as error:
+            raise wrong("invalid_email", str(error)[:200]) from error
+
+    def describe(self) -> dict[str, Any]:
+        return _PLAIN
+
+
 class Mailboxes(Coded):
     """A list of addresses; a single one counts as a list of one."""
 

@@ -11,6 +11,7 @@ from api.v1.schemas.api_keys import Host
 from api.v1.schemas.fields import Choice, Coded, In, Moment, Note, Text, Whole, YesNo, each_of, wrong
 from api.v1.schemas.lists import Listed
 from api.v1.schemas.out import told
+from common.domain.egress import Refused, to_ascii_host
 from common.domain.events import EVENT_TYPES, WILDCARDS
 from common.domain.webhooks import (
     HEADER_NAME,
@@ -40,7 +41,10 @@ class Endpoint(Text):
     """An http or https URL with a host and without credentials."""
 
     def read(self, value: Any) -> str:
-        text = super().read(value)
+        try:
+            text = super().read(to_ascii_host(value) if type(value) is str else value)
+        except Refused as error:
+            raise wrong("invalid_format", str(error)) from error
         try:
             parts = urlsplit(text)
             good = parts.scheme in ("http", "https") and bool(parts.hostname) and "@" not in parts.netloc

@@ -19,6 +19,7 @@ class Account(Base):
     default_source_id: Mapped[UUID | None]
     delivery_guarantee: Mapped[str | None]
     retry_preset: Mapped[str | None]
+    contact_address: Mapped[str | None]
     policy_version: Mapped[int] = mapped_column(server_default=text("1"))
     paused_at: Mapped[datetime | None]
     canary_version: Mapped[int | None]
