@@ -7,6 +7,7 @@ from api.v1 import (
     batches,
     dead_letters,
     domains,
+    doubts,
     events,
     health,
     holds,
@@ -76,5 +77,6 @@ BLUEPRINTS = (
     holds.blueprint,
     routing.blueprint,
     routing.of_message,
+    doubts.blueprint,
     health.blueprint,
 )

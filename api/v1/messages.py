@@ -41,6 +41,7 @@ FILTERS = (
     query.text_parameter("idempotency_key", "Only the message that was sent with this key."),
     query.ident_parameter("batch_id", "Only messages of this batch.", "bat"),
     query.text_parameter("q", "Only messages whose recipient, subject, tag, id or server's reply holds this."),
+    Parameter("in_doubt", "Only messages whose outcome nobody knows.", {"type": "string", "enum": ["true"]}),
     Parameter("metadata", "Only messages with this value under this key.", {"type": "string"}, keyed=True),
 )
 FORECAST = (
@@ -117,6 +118,7 @@ def _filters() -> listing.Filters:
         batch_id=query.ident("batch_id", "bat", "batch"),
         metadata=query.pairs("metadata"),
         words=query.text("q"),
+        in_doubt=bool(query.choices("in_doubt", ("true",))),
     )
 
 

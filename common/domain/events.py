@@ -37,8 +37,13 @@ EVENT_TYPES: dict[str, EventType] = {
         ),
         EventType(
             "message.held",
-            "A rule of the policy holds it until another policy is published. No change of status.",
+            "A rule of the policy holds it, or its outcome is unknown and somebody has to decide.",
             {"reason": "rule pause-promo: complaints", "rule": "pause-promo", "policy_version": 4},
+        ),
+        EventType(
+            "message.released",
+            "Somebody let a message go whose outcome was unknown: it is sent again, perhaps as a second copy.",
+            {"in_doubt": "resend", "reason": "the shop says that no code came", "author": "anna"},
         ),
         EventType(
             "message.deferred",

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from common.domain import retry
+from common.domain.doubts import choice_of
 from common.domain.policy import Policy, Rule
 from common.domain.policy_terms import failing, found_of
 from common.domain.routing import Decision, Facts
@@ -42,8 +43,8 @@ def _asked(rule: Rule, term: str | None, facts: Facts, *, asked: bool) -> dict[s
 def terms_in_force(
     made: Decision, facts: Facts, policy: Policy, built_in: Mapping[str, Any], own: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
-    """[{"key", "value", "origin"}]: retry, guarantee, tls and expires_at. `own` is what the message or its account
-    says apart from any policy."""
+    """[{"key", "value", "origin"}]: retry, guarantee, in_doubt, tls and expires_at. `own` is what the message or its
+    account says apart from any policy."""
     rule = made.rule
     from_rule = f"rule {rule.name}" if rule else ""
     found: list[dict[str, Any]] = []
@@ -57,11 +58,22 @@ def terms_in_force(
         else:
             value, origin = built_in[key], "built_in"
         found.append({"key": key, "value": value, "origin": origin})
+    found.append(_term_of_doubt(made, policy, found[-1], from_rule))
     found.append({"key": "tls", "value": made.tls, "origin": from_rule if made.tls else "source"})
     found.append(
         {"key": "expires_at", "value": made.expires, "origin": _origin_of_life(made, facts, policy, from_rule)}
     )
     return found
+
+
+def _term_of_doubt(made: Decision, policy: Policy, guarantee: Mapping[str, Any], from_rule: str) -> dict[str, Any]:
+    """What follows an unknown outcome; where nobody says, or a promise forbids it, the guarantee tells."""
+    value = choice_of(made.in_doubt, guarantee["value"])
+    if value != made.in_doubt:
+        return {"key": "in_doubt", "value": value, "origin": guarantee["origin"]}
+    by_rule = made.rule is not None and made.rule.in_doubt is not None
+    return {"key": "in_doubt", "value": value,
+            "origin": from_rule if by_rule else policy.origins.get("in_doubt", "account")}  # fmt: skip
 
 
 def _origin_of_life(made: Decision, facts: Facts, policy: Policy, from_rule: str) -> str:

@@ -47,6 +47,7 @@ class Rule:
     max_age: int | None = None
     retry: str | None = None
     guarantee: str | None = None
+    in_doubt: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,8 @@ class Pool:
 @dataclass(frozen=True, slots=True)
 class Policy:
     """A compiled policy. `needs` names the facts that its rules ask for: `content`, `size`, `place`. `origins` says
-    who set `retry`, `guarantee` and `ttl`. `passes`: tiers that go to those who have unsubscribed, too."""
+    who set `retry`, `guarantee` and `ttl`. `passes`: tiers that go to those who have unsubscribed, too.
+    `doubts`: what follows an unknown outcome, by `templates`, `streams`, `tiers` and in `default` for all."""
 
     version: int
     defaults_version: int
@@ -87,6 +89,7 @@ class Policy:
     pools: Mapping[str, Pool] = field(default_factory=dict)
     retry: str | None = None
     guarantee: str | None = None
+    doubts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     ttl_tiers: Mapping[str, int] = field(default_factory=dict)
     ttl_templates: Mapping[str, int] = field(default_factory=dict)
     pacing: tuple[PaceLimit, ...] = ()
@@ -113,15 +116,18 @@ def compile_policy(layers: Sequence[Layer]) -> Policy:
         pools=pools,
         retry=None if retry is None else plan_of(retry),
         guarantee=guarantee,
+        doubts=_doubts(layers),
         ttl_tiers=ttl_tiers,
         ttl_templates=ttl_templates,
         pacing=tuple(PaceLimit(layer.origin, **each) for layer in layers for each in layer.document.get("pacing", ())),
         passes=frozenset(suppression.get("unsubscribed_receive", ())),
-        needs=_needs(rules, bool(ttl_templates)),
+        needs=_needs(
+            rules, bool(ttl_templates) or any("templates" in each.document.get("in_doubt", {}) for each in layers)
+        ),
         origins={
             name: layer.origin
             for layer in reversed(layers)
-            for name in ("retry", "guarantee", "ttl")
+            for name in ("retry", "guarantee", "ttl", "in_doubt")
             if name in layer.document
         },
     )
@@ -141,6 +147,7 @@ def _rule(layer: Layer, given: Mapping[str, Any]) -> Rule:
         max_age=given.get("max_age"),
         retry=None if retry is None else plan_of(retry),
         guarantee=given.get("guarantee"),
+        in_doubt=given.get("in_doubt"),
     )
 
 
@@ -158,6 +165,15 @@ def _merged(layers: Sequence[Layer], name: str) -> dict[str, int]:
     found: dict[str, int] = {}
     for layer in reversed(layers):
         found |= layer.document.get("ttl", {}).get(name, {})
+    return found
+
+
+def _doubts(layers: Sequence[Layer]) -> dict[str, dict[str, str]]:
+    """By what, then which, what follows; the general wish stands under `default` and `*`."""
+    found: dict[str, dict[str, str]] = {}
+    for layer in reversed(layers):
+        for name, given in layer.document.get("in_doubt", {}).items():
+            found.setdefault(name, {}).update({"*": given} if name == "default" else given)
     return found
 
 

@@ -25,7 +25,12 @@ class Known:
 
 def faults(document: Document, known: Known) -> list[FieldError]:
     """Everything that keeps a document from being published, in its order."""
-    return [*_rule_faults(document, known), *_pool_faults(document, known), *_pacing_faults(document, known)]
+    return [
+        *_rule_faults(document, known),
+        *_doubt_faults(document),
+        *_pool_faults(document, known),
+        *_pacing_faults(document, known),
+    ]
 
 
 def _pacing_faults(document: Document, known: Known) -> Iterator[FieldError]:
@@ -74,10 +79,20 @@ def _pools_of_rule(rule: Mapping[str, Any], at: str, pools: Sequence[str]) -> It
 
 def _override_faults(rule: Mapping[str, Any], at: str) -> Iterator[FieldError]:
     if rule["act"] in ("reject", "sink"):
-        without = ("tls", "max_age", "retry", "guarantee") if rule["act"] == "reject" else ("tls",)
+        without = ("tls", "max_age", "retry", "guarantee", "in_doubt") if rule["act"] == "reject" else ("tls",)
         for name in without:
             if name in rule:
                 yield FieldError(f"{at}.{name}", "conflict", f"has no meaning with act {rule['act']}")
+
+
+def _doubt_faults(document: Document) -> Iterator[FieldError]:
+    """`at_most_once` and `resend` in one breath: the promise forbids the second copy."""
+    told = "cannot be resend beside at_most_once, which is never sent again"
+    for place, rule in enumerate(document.get("rules", ())):
+        if rule.get("guarantee") == "at_most_once" and rule.get("in_doubt") == "resend":
+            yield FieldError(f"rules.{place}.in_doubt", "conflict", told)
+    if document.get("guarantee") == "at_most_once" and document.get("in_doubt", {}).get("default") == "resend":
+        yield FieldError("in_doubt.default", "conflict", told)
 
 
 def _pool_faults(document: Document, known: Known) -> Iterator[FieldError]:

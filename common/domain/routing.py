@@ -71,8 +71,8 @@ class Route:
 @dataclass(frozen=True, slots=True)
 class Decision:
     """What becomes of a message now: `send` by `route`, `hold`, `wait` (for a member of its pool), `reject`, or
-    `none` when no source may carry it. `retry` and `guarantee` are None where the policy says nothing; `wait` is
-    in seconds, where it is known."""
+    `none` when no source may carry it. `retry`, `guarantee` and `in_doubt` are None where the policy says nothing;
+    `wait` is in seconds, where it is known."""
 
     act: str
     reason: str
@@ -82,6 +82,7 @@ class Decision:
     candidates: tuple[Candidate, ...] = ()
     retry: str | None = None
     guarantee: str | None = None
+    in_doubt: str | None = None
     tls: str | None = None
     expires: datetime | None = None
     wait: float | None = None
@@ -175,10 +176,20 @@ def _with_terms(made: Decision, facts: Facts, rule: Rule | None, policy: Policy)
         made.candidates,
         retry=(rule.retry if rule else None) or policy.retry,
         guarantee=(rule.guarantee if rule else None) or policy.guarantee,
+        in_doubt=(rule.in_doubt if rule else None) or doubted(facts, policy),
         tls=rule.tls if rule else None,
         expires=expiry(facts, rule, policy),
         wait=made.wait,
     )
+
+
+def doubted(facts: Facts, policy: Policy) -> str | None:
+    """What the document wants of an unknown outcome: for its template, its stream, its tier, or for all."""
+    for name, which in (("templates", facts.template), ("streams", facts.stream), ("tiers", TIERS[facts.tier])):
+        found = policy.doubts.get(name, {}).get(which or "")
+        if found is not None:
+            return found
+    return policy.doubts.get("default", {}).get("*")
 
 
 def expiry(facts: Facts, rule: Rule | None, policy: Policy) -> datetime | None:

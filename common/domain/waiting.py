@@ -8,6 +8,8 @@ from datetime import datetime
 from typing import Any
 
 from common.domain.categories import CATEGORIES
+from common.domain.doubts import HELD
+from common.domain.ids import encode
 from common.domain.lifecycle import LIVE
 
 Wait = dict[str, Any]
@@ -23,6 +25,9 @@ def waiting(row: Any) -> Wait | None:
         return None
     if row.hold_id is not None:
         return _wait("hold", f"{row.hold_author} holds it: {row.hold_for}.", row.held_at, row.hold_until)
+    if row.held and _is_in_doubt(row):
+        detail = f"It is {row.hold_reason}. Somebody decides; else it ends as failed."
+        return _wait("decision", detail, row.held_at, row.next_attempt_at)
     if row.held:
         who = "It is held" if (row.hold_reason or "").startswith("policy: ") else "An operator holds it"
         return _wait("hold", f"{who}: {row.hold_reason or 'no reason given'}.", row.event_at, None)
@@ -39,6 +44,34 @@ def waiting(row: Any) -> Wait | None:
         return _wait("routing", detail, row.updated_at, row.next_attempt_at)
     stage = "routing" if row.status == "queued" else "delivery"
     return _wait(stage, f"A worker of {stage}.", row.event_at, row.next_attempt_at)
+
+
+def held_by(row: Any) -> Wait | None:
+    """{"id", "kind", "reason", "author", "since", "until"} of what keeps a message back; `row` also has hold_kind.
+    Only a hold has an id: a rule of the policy has none, and nor has an unknown outcome."""
+    if not row.held:
+        return None
+    if row.hold_id is not None:
+        found = {"id": encode("hld", row.hold_id), "kind": row.hold_kind, "reason": row.hold_for}
+        return found | {"author": row.hold_author, "since": row.held_at, "until": row.hold_until}
+    if _is_in_doubt(row):
+        author = (row.event_data or {}).get("author")
+        found = {"id": None, "kind": "in_doubt", "reason": row.hold_reason, "author": author}
+        return found | {"since": row.held_at, "until": row.next_attempt_at}
+    found = {"id": None, "kind": "policy", "reason": row.hold_reason or "no reason given", "author": None}
+    return found | {"since": row.held_at or row.event_at, "until": None}
+
+
+def in_doubt(row: Any) -> dict[str, Any] | None:
+    """{"unknown_attempts", "choice"} while nobody knows whether a server kept a message, or None; `row` has
+    unknown_count."""
+    if not row.unknown_count or row.status not in LIVE:
+        return None
+    return {"unknown_attempts": row.unknown_count, "choice": "hold" if row.held and _is_in_doubt(row) else "resend"}
+
+
+def _is_in_doubt(row: Any) -> bool:
+    return (row.hold_reason or "").startswith(HELD)
 
 
 def _wait(what: str, detail: str, since: datetime | None, until: datetime | None) -> Wait:

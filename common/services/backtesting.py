@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from common import clock
 from common.config import Settings
 from common.db.session import rows
+from common.domain.doubts import choice_of
 from common.domain.ids import encode
 from common.domain.policy import Layer, Policy, compile_policy
 from common.domain.routing import Decision, Facts, World, decide
@@ -78,6 +79,7 @@ def _plain(made: Decision, settings: Settings) -> dict[str, str]:
         "source": made.route.source if made.route else "",
         "retry": made.retry or settings.retry_preset,
         "guarantee": made.guarantee or settings.delivery_guarantee,
+        "in_doubt": choice_of(made.in_doubt, made.guarantee or settings.delivery_guarantee),
         "tls": made.tls or "",
     }
 

@@ -4,11 +4,13 @@ Never here: SQL. What a reply means is domain/replies.py, when to go again domai
 """
 
 import random
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
+from common.clock import rfc3339
 from common.config import Settings
-from common.domain import retry
+from common.domain import doubts, retry
 from common.domain.categories import CATEGORIES, suppresses
 from common.domain.outcomes import Outcome
 from common.domain.retry_hints import hint_in
@@ -33,7 +35,7 @@ def consequence(settings: Settings, claimed: Claimed, outcome: Outcome, now: dat
     if outcome.kind == "bounced":
         return _bounce(claimed, outcome, data | {"bounce": {"type": "hard", "reason": outcome.category}})
     if outcome.kind == "unknown":
-        return unknown_change(settings, claimed.row, claimed.epoch, data, outcome)
+        return unknown_change(settings, claimed.row, claimed.epoch, data, outcome, now)
     hint = hint_in(outcome.reply)
     delay = _delay(settings, claimed, outcome, hint, now)
     if delay is None:
@@ -82,33 +84,29 @@ def _bounce(claimed: Claimed, outcome: Outcome, data: dict[str, Any]) -> Change:
     )
 
 
-def unknown_change(settings: Settings, row: Any, epoch: int, data: dict[str, Any], outcome: Outcome | None) -> Change:
-    """T12: cut after the final dot. `row` has id, unknown_count and delivery_guarantee."""
-    guarantee = row.delivery_guarantee or settings.delivery_guarantee
-    data = data | {"outcome": "unknown"}
-    if guarantee == "at_most_once" or row.unknown_count + 1 >= retry.MAX_UNKNOWN:
-        return Change(
-            row.id,
-            "fail",
-            epoch,
-            data | {"reason": "outcome_unknown"},
-            unknown=True,
-            attempt_state="unknown",
-            outcome=outcome,
-            cause="outcome_unknown",
-        )
-    wait = retry.UNKNOWN_DELAY / settings.time_scale
-    return Change(
-        row.id,
-        "defer",
-        epoch,
-        data,
-        delay=wait,
-        armed=True,
-        unknown=True,
-        attempt_state="unknown",
-        outcome=outcome,
-    )
+def unknown_change(
+    settings: Settings, row: Any, epoch: int, data: dict[str, Any], outcome: Outcome | None, now: datetime
+) -> Change:
+    """T12: cut after the final dot. `row` has id, unknown_count, delivery_guarantee, in_doubt and expires_at."""
+    choice = doubts.choice_of(row.in_doubt, row.delivery_guarantee or settings.delivery_guarantee)
+    if choice == "resend" and row.unknown_count + 1 >= retry.MAX_UNKNOWN:
+        choice = "fail"
+    data = data | {"outcome": "unknown", "in_doubt": choice}
+    made = Change(row.id, "defer", epoch, data, unknown=True, attempt_state="unknown", outcome=outcome)
+    if choice == "fail":
+        return replace(made, transition="fail", data=data | {"reason": "outcome_unknown"}, cause="outcome_unknown")
+    if choice == "hold":
+        wait = seconds_to_decide(settings, row.expires_at, now)
+        until = {"next_attempt_at": None, "until": rfc3339(now + timedelta(seconds=wait))}
+        told = data | until | {"reason": doubts.HELD + doubts.NOBODY_KNOWS, "author": "policy"}
+        return replace(made, transition="doubt", data=told, delay=wait)
+    return replace(made, delay=retry.UNKNOWN_DELAY / settings.time_scale, armed=True)
+
+
+def seconds_to_decide(settings: Settings, expires: datetime | None, now: datetime) -> float:
+    """How long a message in doubt is held from now: the usual time, or what is left of its life."""
+    usual = doubts.HOLD_SECONDS / settings.time_scale
+    return usual if expires is None else max(0.0, min(usual, (expires - now).total_seconds()))
 
 
 def _event_data(claimed: Claimed, outcome: Outcome) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from common.config import Settings
 from common.db.session import as_json, rows, run
 from common.domain.categories import reroutes
 from common.domain.outcomes import Outcome
-from common.services import holding, lifecycle, rerouting, simulating, strikes, time_travel
+from common.services import doubts, holding, lifecycle, rerouting, simulating, strikes, time_travel
 from common.services.claimed import Claimed as Claimed
 from common.services.consequences import consequence
 from common.services.lifecycle import Applied, Change
@@ -39,14 +39,14 @@ WITH due AS (
     FROM due WHERE due.id = m.id AND due.suppressed IS NULL AND due.hold IS NULL
   RETURNING m.id, m.lease_epoch, m.attempt_no, m.queue_position, m.source_id, m.path, m.tier, m.environment,
     m.account_id, m.recipient, m.recipient_domain, m.created_at, m.expires_at, m.unknown_count,
-    m.delivery_guarantee, m.retry_preset, m.paced, m.stream, m.topic, m.skip_seconds, m.tls
+    m.delivery_guarantee, m.in_doubt, m.retry_preset, m.paced, m.stream, m.topic, m.skip_seconds, m.tls
 ), started AS (
   INSERT INTO attempts (message_id, epoch, number, source_id, started_at)
   SELECT id, lease_epoch, attempt_no + 1, source_id, clock_timestamp() FROM claimed
 )
 SELECT due.id, due.suppressed, due.hold, k.lease_epoch, k.attempt_no, k.queue_position, k.source_id, k.path, k.tier,
        k.stream, k.topic, k.environment, k.account_id, k.recipient, k.recipient_domain, k.created_at, k.expires_at,
-       k.unknown_count, k.delivery_guarantee, k.retry_preset, k.paced, k.skip_seconds, k.tls,
+       k.unknown_count, k.delivery_guarantee, k.in_doubt, k.retry_preset, k.paced, k.skip_seconds, k.tls,
        c.sender, c.recipient_name, c.subject, c.html, c.text, c.template_id, c.template_version,
        c.template_data, c.locale, c.cc, c.bcc, c.reply_to, c.headers, c.attachments, c.tags, c.template_slug, c.mime,
        CASE WHEN c.cc IS NOT NULL OR c.bcc IS NOT NULL THEN (
@@ -169,6 +169,7 @@ def record(
         changes |= rerouting.instead_of_bounces(connection, settings, blocked)
     changes |= time_travel.shorten(connection, [claimed for claimed, _ in results], changes)
     applied = lifecycle.apply(connection, list(changes.values()))
+    doubts.hold_doubted(connection, list(changes.values()), applied)
     struck = [(each.message_id, changes[each.message_id].outcome) for each in applied if each.status == "bounced"]
     strikes.strike(connection, [(each, outcome.category) for each, outcome in struck if outcome is not None])
     simulating.react(connection, [claimed for claimed, _ in results], applied)

@@ -10,11 +10,12 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
+from common import clock
 from common.config import Settings
 from common.db.session import rows
 from common.domain import retry
 from common.queueing.app import LONGEST_COUNTDOWN
-from common.services import delivery, lifecycle
+from common.services import delivery, doubts, lifecycle
 from common.services.consequences import unknown_change
 from common.services.lifecycle import Applied, Change
 
@@ -91,7 +92,8 @@ def sweep(connection: Connection, empty: Mapping[tuple[str, int], bool]) -> list
 
 
 _EXPIRED_LEASES = """
-SELECT id, lease_epoch, phase, tier, path, unknown_count, crash_count, attempt_no, delivery_guarantee
+SELECT id, lease_epoch, phase, tier, path, unknown_count, crash_count, attempt_no, delivery_guarantee,
+       in_doubt, expires_at
   FROM messages WHERE lease_until < now() ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED
 """
 
@@ -103,7 +105,7 @@ def rescue(connection: Connection, settings: Settings) -> tuple[list[Due], list[
     for row in found:
         if row.phase == "data":
             data = {"attempt": row.attempt_no + 1, "reason": "worker_lost_after_data"}
-            changes.append(unknown_change(settings, row, row.lease_epoch, data, None))
+            changes.append(unknown_change(settings, row, row.lease_epoch, data, None, clock.now()))
         elif row.crash_count + 1 >= retry.MAX_CRASHES:
             data = {"attempt": row.attempt_no + 1, "reason": "crash_budget"}
             changes.append(
@@ -115,6 +117,7 @@ def rescue(connection: Connection, settings: Settings) -> tuple[list[Due], list[
     if freed:
         delivery.release(connection, freed, crashed=True)
     applied = lifecycle.apply(connection, changes)
+    doubts.hold_doubted(connection, changes, applied)
     retries = {change.message_id: change for change in changes if change.transition == "defer"}
     due += [
         Due(done.message_id, "retry", done.tier, done.path or "", retries[done.message_id].delay or 0.0)
@@ -124,10 +127,10 @@ def rescue(connection: Connection, settings: Settings) -> tuple[list[Due], list[
     return due, applied
 
 
-_EXPIRE = """
-SELECT id FROM messages WHERE expires_at <= now() AND lease_until IS NULL
-   AND status IN ('scheduled', 'queued', 'accepted', 'deferred')
- ORDER BY expires_at LIMIT %s FOR UPDATE SKIP LOCKED
+_EXPIRE = f"""
+SELECT m.id FROM messages m WHERE m.expires_at <= now() AND m.lease_until IS NULL AND NOT ({doubts.IS_HELD})
+   AND m.status IN ('scheduled', 'queued', 'accepted', 'deferred')
+ ORDER BY m.expires_at LIMIT %s FOR UPDATE SKIP LOCKED
 """
 
 

@@ -41,6 +41,7 @@ class Filters:
     batch_id: UUID | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
     words: str | None = None
+    in_doubt: bool = False
     newer_than: Position | None = None
 
 
@@ -137,6 +138,8 @@ def _conditions(principal: Principal, filters: Filters, near: datetime | None = 
         if value is not None:
             where.append(condition)
             parameters.extend(value if isinstance(value, tuple) else [value])
+    if filters.in_doubt:
+        where.append("m.unknown_count > 0 AND m.ended_at IS NULL")
     if filters.words is not None:
         condition, words = _search(principal, filters.words.strip(), one_by_one=near is not None)
         where.append(condition)

@@ -27,7 +27,7 @@ from common.domain.ids import encode
 from common.domain.principals import Principal
 from common.domain.submissions.bodies import read_texts
 from common.domain.tiers import TIERS
-from common.domain.waiting import waiting
+from common.domain.waiting import held_by, in_doubt, waiting
 from common.services import lifecycle, templates
 from common.services.composing import future
 from common.services.lifecycle import Applied, Change
@@ -223,26 +223,8 @@ def _instant(moment: datetime | None) -> str | None:
     return None if moment is None else clock.rfc3339(moment)
 
 
-def _waiting(row: Any) -> dict[str, Any] | None:
-    found = waiting(row)
+def _in_words(found: dict[str, Any] | None) -> dict[str, Any] | None:
     return found and found | {"since": _instant(found["since"]), "until": _instant(found["until"])}
-
-
-def _held_by(row: Any) -> dict[str, Any] | None:
-    """What keeps a message back; a rule of the policy has no id."""
-    if not row.held:
-        return None
-    if row.hold_id is None:
-        kept = {"id": None, "kind": "policy", "reason": row.hold_reason or "no reason given", "author": None}
-        return kept | {"since": _instant(row.held_at or row.event_at), "until": None}
-    return {
-        "id": encode("hld", row.hold_id),
-        "kind": row.hold_kind,
-        "reason": row.hold_for,
-        "author": row.hold_author,
-        "since": _instant(row.held_at),
-        "until": _instant(row.hold_until),
-    }
 
 
 def shown(row: Any) -> dict[str, Any]:
@@ -252,7 +234,8 @@ def shown(row: Any) -> dict[str, Any]:
         "message_id": encode("msg", row.id),
         "status": row.status,
         "held": row.held,
-        "held_by": _held_by(row),
+        "held_by": _in_words(held_by(row)),
+        "in_doubt": in_doubt(row),
         "recipient": row.recipient,
         "from": row.sender,
         "subject": row.subject,
@@ -272,7 +255,7 @@ def shown(row: Any) -> dict[str, Any]:
         "attempts": row.attempt_no,
         "last_event": {"type": row.event_type, "seq": row.event_seq, "timestamp": _instant(row.event_at)},
         "next_attempt_at": _instant(row.next_attempt_at) if live else None,
-        "waiting": _waiting(row),
+        "waiting": _in_words(waiting(row)),
         "created_at": _instant(row.created_at),
         "scheduled_time": _instant(row.scheduled_time),
         "expires_at": _instant(row.expires_at),

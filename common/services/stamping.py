@@ -23,9 +23,10 @@ HELD = "policy: "
 
 _STAMP = """
 WITH x AS (SELECT * FROM json_to_recordset(%s) AS x(id uuid, version integer, rule text, pool text, tls text,
-             guarantee text, expires timestamptz, held text, wait double precision, decision jsonb))
+             guarantee text, in_doubt text, expires timestamptz, held text, wait double precision, decision jsonb))
 UPDATE messages m SET policy_version = x.version, rule = x.rule, pool = x.pool, tls = x.tls, decision = x.decision,
-       delivery_guarantee = coalesce(x.guarantee, m.delivery_guarantee), expires_at = coalesce(x.expires, m.expires_at),
+       delivery_guarantee = coalesce(x.guarantee, m.delivery_guarantee), in_doubt = x.in_doubt,
+       expires_at = coalesce(x.expires, m.expires_at),
        held = x.held IS NOT NULL, hold_reason = x.held,
        next_attempt_at = CASE WHEN x.wait IS NULL THEN m.next_attempt_at
                               ELSE clock_timestamp() + make_interval(secs => x.wait) END,
@@ -50,6 +51,7 @@ def _stamped(row: Any, policy: Policy, made: Decision) -> dict[str, Any]:
         "pool": made.pool,
         "tls": made.tls,
         "guarantee": made.guarantee,
+        "in_doubt": made.in_doubt,
         "expires": made.expires,
         "held": f"{HELD}{made.reason}" if made.act == "hold" else None,
         "wait": wait,

@@ -14,10 +14,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from common import clock
 from common.config import current_settings
 from common.db.session import rows, transaction
+from common.domain.doubts import CHOICES
 from common.domain.errors import NotCancellable
 from common.domain.lifecycle import ENDED, may_follow
 from common.domain.outcomes import Outcome
-from common.services import delivery, due, messages, routing
+from common.services import delivery, due, messages, resolving, routing
 from tests.builders import Account, an_account, some_messages
 
 KINDS = ("delivered", "deferred", "bounced", "unknown", "untried")
@@ -132,6 +133,7 @@ class MessageMachine(RuleBasedStateMachine):
     @rule()
     def sweep(self) -> None:
         with transaction() as connection:
+            resolving.lapse(connection)
             due.expire(connection)
             due.release_scheduled(connection)
             due.arm(connection)
@@ -146,6 +148,21 @@ class MessageMachine(RuleBasedStateMachine):
             (answer,), _ = messages.cancel(connection, self.account.principal, [chosen])
         state = self.mine(f"SELECT status FROM messages WHERE account_id = %s AND id = '{chosen}'")[0].status
         assert (state == "cancelled") == (not isinstance(answer, NotCancellable))
+
+    @rule(choice=st.sampled_from([None, *CHOICES]))
+    def a_policy_is_stamped(self, choice: str | None) -> None:
+        with transaction() as connection:
+            connection.exec_driver_sql(
+                "UPDATE messages SET in_doubt = %s WHERE account_id = %s AND status = 'queued'",
+                (choice, self.account.id),
+            )
+
+    @rule(choice=st.sampled_from(CHOICES))
+    def somebody_decides(self, choice: str) -> None:
+        wish = resolving.Wish(choice, "a test")
+        with transaction() as connection:
+            found = resolving.resolve(connection, current_settings(), self.account.principal, self.ids, wish)
+        assert len(found.applied) == sum(each is None for each in found.answers)
 
     @rule(data=st.data())
     def suppress(self, data: st.DataObject) -> None:

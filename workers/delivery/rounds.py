@@ -14,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from common import clock
 from common.config import Settings
 from common.db.session import transaction
+from common.domain.doubts import choice_of
 from common.domain.ids import encode_some
 from common.domain.outcomes import Outcome
 from common.domain.pacing import excused
@@ -53,7 +54,7 @@ class Round:
 
     def _alone(self, claimed: Claimed) -> bool:
         guarantee = claimed.row.delivery_guarantee or self._settings.delivery_guarantee
-        return guarantee == "at_most_once" or claimed.row.unknown_count > 0
+        return choice_of(claimed.row.in_doubt, guarantee) != "resend" or claimed.row.unknown_count > 0
 
     def run(self) -> list[Outcome]:
         """Until every message has an outcome that is written down; answers them."""

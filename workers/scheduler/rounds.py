@@ -16,6 +16,7 @@ from common.services import (
     domains,
     due,
     jobs,
+    resolving,
     retention,
     settling,
     tickets,
@@ -47,6 +48,9 @@ class Rounds:
         with self._engine.begin() as connection:
             found, applied = due.rescue(connection, self._settings)
         self._leave(found, applied)
+        with self._engine.begin() as connection:
+            applied = resolving.lapse(connection)
+        self._leave([], applied)
         with self._engine.begin() as connection:
             applied = due.expire(connection)
         self._leave([], applied)

@@ -16,8 +16,8 @@ class WarningOut(out.Out):
 class HeldByOut(out.Out):
     """What keeps a message back."""
 
-    id = out.ident("hld", "The hold; null for a rule of the policy.", null=True)
-    kind = out.text("`hold`, `pause` or `drain` of its queue, or `policy`. More may come.", "hold")
+    id = out.ident("hld", "The hold; null for a rule of the policy, and in doubt.", null=True)
+    kind = out.text("`hold`, `pause` or `drain` of its queue, `policy`, or `in_doubt`. More may come.", "hold")
     reason = out.text("Why.", "the offer has a wrong price")
     author = out.text("Who made the hold.", "anna", null=True)
     since = out.moment("Since when it keeps this message back.", null=True)
@@ -38,6 +38,13 @@ class AcceptedOut(out.Out):
         "With `forecast=true`: its place among the account's mail of its tier, 1 is next.", 1, always=False
     )
     held_by = out.nested(HeldByOut, "With `forecast=true`: what keeps it back.", null=True, always=False)
+
+
+class InDoubtOut(out.Out):
+    """An attempt was cut after the final dot, and the message has not ended."""
+
+    unknown_attempts = out.whole("How many attempts ended so: so many copies more may have arrived.", 1)
+    choice = out.text("What follows: `resend` at its next attempt, or `hold` until somebody decides.", "hold")
 
 
 class SenderOut(out.Out):
@@ -61,7 +68,7 @@ class _WaitBase(out.Out):
     until = out.moment("Until when, as far as is known.", null=True)
 
 
-_FOR = "`time`, `routing`, `delivery`, `retry`, `pace` or `hold`. More may come."
+_FOR = "`time`, `routing`, `delivery`, `retry`, `pace`, `hold` or `decision` (in doubt). More may come."
 
 
 class WaitOut(_WaitBase.from_dict({"for": out.text(_FOR, "retry")}, name="_Wait")):  # type: ignore[misc]
@@ -74,6 +81,7 @@ _Message = out.Out.from_dict(
         "status": out.text(_STATUS, "delivered"),
         "held": out.flag("Whether somebody keeps it back."),
         "held_by": out.nested(HeldByOut, "The hold that keeps it back.", null=True),
+        "in_doubt": out.nested(InDoubtOut, "That nobody knows whether a server kept it; null when known.", null=True),
         "recipient": out.text("Who receives it.", "user@example.com"),
         "from": out.nested(SenderOut, "Who sends it."),
         "subject": out.text("Its subject.", "Your code", null=True),
@@ -124,6 +132,7 @@ class MessageOut(_Message):  # type: ignore[misc, valid-type]
         "next_attempt_at": None,
         "waiting": None,
         "held_by": None,
+        "in_doubt": None,
         "scheduled_time": None,
         "expires_at": None,
         "bounced_at": None,

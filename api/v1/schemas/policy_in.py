@@ -7,6 +7,7 @@ from typing import Any
 from api.v1.schemas.fields import Choice, In, Text, Whole
 from api.v1.schemas.out import told
 from api.v1.schemas.shaped import Either, Named, Number, Several, Shaped
+from common.domain.doubts import CHOICES
 from common.domain.pace_limits import UNSET
 from common.domain.policy import ACTS, GUARANTEES, ROLES, TLS_LEVELS
 from common.domain.providers import PROVIDERS
@@ -57,6 +58,8 @@ RETRY = Either(
     metadata=told("A preset, or seconds from the end of each attempt to the next."),
 )
 
+DOUBT = Choice(CHOICES, metadata=told("What follows an unknown outcome.", "hold"))
+
 RULE = Shaped(
     {
         "name": Text(63, pattern=NAME, metadata=told("Unique in the document.", "otp-by-ses")),
@@ -76,6 +79,7 @@ RULE = Shaped(
         "max_age": Whole(1, _MONTH, metadata=told("Seconds after which it is given up.", 3600)),
         "retry": RETRY,
         "guarantee": Choice(GUARANTEES, metadata=told("When an outcome stays unknown.", "at_least_once")),
+        "in_doubt": DOUBT,
     },
     needs=("name", "act"),
     metadata=told("The first rule whose terms all hold decides."),
@@ -145,6 +149,17 @@ PARTS: dict[str, Any] = {
         metadata=told("The life of a message that says nothing of its own."),
     ),
     "guarantee": Choice(GUARANTEES, metadata=told("When an outcome stays unknown.", "at_least_once")),
+    "in_doubt": Shaped(
+        {
+            "default": DOUBT,
+            "tiers": Shaped({tier: DOUBT for tier in TIERS}, metadata=told("By tier.")),
+            "streams": Named(Text(63, pattern=STREAM), DOUBT, 200, metadata=told("By stream; before tiers.")),
+            "templates": Named(
+                Text(64, pattern=r"[a-z0-9][a-z0-9_-]*"), DOUBT, 200, metadata=told("By template; before streams.")
+            ),
+        },
+        metadata=told("When nobody knows whether a server kept a mail: send it again, hold it, or end it."),
+    ),
     "suppression": Shaped(
         {
             "unsubscribed_receive": Several(

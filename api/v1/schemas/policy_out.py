@@ -116,7 +116,7 @@ class PolicySchemaOut(out.Out):
 class PolicyChangeOut(out.Out):
     """One kind of change, and how many messages it is about."""
 
-    key = out.text("`act`, `rule`, `pool`, `source`, `retry`, `guarantee`, `tls` or `expires_at`.", "act")
+    key = out.text("`act`, `rule`, `pool`, `source`, `retry`, `guarantee`, `in_doubt`, `tls` or `expires_at`.", "act")
     before = out.text("By what is in force.", "send")
     after = out.text("By the draft.", "hold")
     messages = out.whole("How many.", 12)

@@ -107,7 +107,7 @@ class DecisionOut(out.Out):
 class TermOut(out.Out):
     """One value that holds for it, and who set it."""
 
-    key = out.text("`retry`, `guarantee`, `tls` or `expires_at`.", "retry")
+    key = out.text("`retry`, `guarantee`, `in_doubt`, `tls` or `expires_at`.", "retry")
     value = out.anything("The value.", "otp")
     origin = out.text(
         "`rule …`, `message`, `account`, `operator`, `account_setting`, `source` or `built_in`.", "rule otp"

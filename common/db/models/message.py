@@ -39,6 +39,7 @@ class Message(Base):
     status: Mapped[str]
     phase: Mapped[str] = mapped_column(server_default=sql_text("'idle'"))
     delivery_guarantee: Mapped[str | None]
+    in_doubt: Mapped[str | None]
     retry_preset: Mapped[str | None]
     recipient: Mapped[str]
     recipient_key: Mapped[str]

@@ -8,6 +8,7 @@ from uuid import UUID
 import pytest
 
 from common.domain import retry
+from common.domain.doubts import CHOICES
 from common.domain.explaining import rules_asked, terms_in_force, timetable
 from common.domain.ids import new_id
 from common.domain.policy import ACTS, Layer, compile_policy
@@ -47,6 +48,8 @@ def _rule(dice: random.Random, number: int) -> dict[str, Any]:
         rule |= {"fallback": "q"} if rule["pool"] == "p" and dice.random() < 0.5 else {}
     if act not in ("reject", "sink") and dice.random() < 0.5:
         rule |= {"retry": dice.choice(["otp", [1.0, 2.0]]), "max_age": dice.randint(1, 9999)}
+    if act != "reject" and dice.random() < 0.3:
+        rule |= {"in_doubt": dice.choice(CHOICES)}
     return rule
 
 
@@ -57,6 +60,7 @@ def _document(dice: random.Random) -> dict[str, Any]:
         "rules": [_rule(dice, number) for number in range(dice.randint(0, 6))],
         "pools": {name: {"members": dice.sample(members, dice.randint(1, 4))} for name in ("p", "q")},
         "ttl": {"tiers": {"bulk": 60}},
+        "in_doubt": {"default": "hold", "templates": {"otp-code": "resend"}, "tiers": {"bulk": "fail"}},
     }
 
 
