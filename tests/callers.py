@@ -28,6 +28,7 @@ class Api:
     client: FlaskClient
     live: str
     test: str
+    admin: str = ""
 
     def call(self, method: str, path: str, body: Any = None, key: str | None = None, **headers: str) -> Any:
         sent = {name.replace("_", "-"): text for name, text in headers.items()}
@@ -70,7 +71,7 @@ def an_api(**settings: Any) -> Iterator[Api]:
     with session.transaction() as connection:
         tokens = quickstart.prepare(connection, found)
     try:
-        yield Api(create_app(found).test_client(), tokens["live_key"], tokens["test_key"])
+        yield Api(create_app(found).test_client(), tokens["live_key"], tokens["test_key"], tokens["admin_key"])
     finally:
         mailbox.stop()
         keys.forget()

@@ -15,6 +15,7 @@ CHECKS = ("spf", "dkim", "dmarc", "alignment", "one_click", "reverse_dns", "tls"
 
 BULK_A_DAY = 5000
 COMPLAINTS_AIM, COMPLAINTS_LIMIT = 0.001, 0.003
+_ASK = "Ask with POST …/verify."
 TELLING = 1000
 """Fewer delivered mails say nothing of a rate this small."""
 
@@ -47,9 +48,10 @@ def judge(
     *,
     one_click_at: str,
     names: Mapping[str, str],
+    sightings: Iterable[Mapping[str, Any]] = (),
 ) -> list[Check]:
     """A check for each rule. `one_click_at` is the public address of this installation, `names` the EHLO name of
-    each direct source that carries the mail."""
+    each direct source that carries the mail, `sightings` what DNS said of them (reverse_dns.py)."""
     by_purpose: dict[str, list[Mapping[str, Any]]] = {}
     for each in findings:
         by_purpose.setdefault(each["purpose"], []).append(each)
@@ -60,7 +62,7 @@ def judge(
         _of_record("dmarc", by_purpose),
         _alignment(dkim, by_purpose.get("return_path", [])),
         _one_click(streams, one_click_at),
-        _reverse_dns(names),
+        _reverse_dns(names, sightings),
         _tls(seen),
         _complaints(seen),
     ]
@@ -79,7 +81,7 @@ def _of_record(purpose: str, by_purpose: Mapping[str, list[Mapping[str, Any]]]) 
         return Check(purpose, OK, PROVIDERS, good[0]["diagnosis"])
     unclear = not found or any(each["state"] in (UNCLEAR, UNCHECKED) for each in found)
     if unclear:
-        return Check(purpose, UNKNOWN, PROVIDERS, "DNS has not answered yet.", "Ask with POST …/verify.")
+        return Check(purpose, UNKNOWN, PROVIDERS, "DNS has not answered yet.", _ASK)
     return Check(purpose, FAILED, PROVIDERS, found[0]["diagnosis"], found[0]["fix"] or "Publish the domain's records.")
 
 
@@ -104,16 +106,23 @@ def _one_click(streams: Mapping[str, Mapping[str, Any]], at: str) -> Check:
     return Check("one_click", OK, asked, f"Offered by: {', '.join(named)[:200]}.")
 
 
-def _reverse_dns(names: Mapping[str, str]) -> Check:
+def _reverse_dns(names: Mapping[str, str], sightings: Iterable[Mapping[str, Any]]) -> Check:
     if not names:
         return Check("reverse_dns", OK, PROVIDERS, "Mail leaves through relays; their addresses are their care.")
     wrong = sorted(source for source, name in names.items() if not _is_public(name))
     if wrong:
         text = f"No public name in EHLO: {', '.join(wrong)[:200]}."
         return Check("reverse_dns", FAILED, PROVIDERS, text, "Give the source the ehlo_name that PTR has.")
-    listed = ", ".join(sorted(set(names.values())))[:200]
-    fix = "PTR of each sending address must give this name, and the name that address."
-    return Check("reverse_dns", UNKNOWN, PROVIDERS, f"EHLO names: {listed}.", fix)
+    seen = {each["source"]: each for each in sightings if names.get(each["source"]) == each["ehlo"]}
+    if len(seen) < len(names):
+        listed = ", ".join(sorted(name for source, name in names.items() if source not in seen))[:200]
+        return Check("reverse_dns", UNKNOWN, PROVIDERS, f"DNS was not asked yet about: {listed}.", _ASK)
+    for state in (FAILED, WARNING, UNKNOWN):
+        such = [each for _, each in sorted(seen.items()) if each["state"] == state]
+        if such:
+            text = " ".join(each["text"] for each in such)[:500]
+            return Check("reverse_dns", state, PROVIDERS, text, such[0]["fix"] or _ASK)
+    return Check("reverse_dns", OK, PROVIDERS, " ".join(each["text"] for _, each in sorted(seen.items()))[:500])
 
 
 def _is_public(name: str) -> bool:

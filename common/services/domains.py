@@ -21,6 +21,7 @@ from common.domain.errors import Conflict, NotFound
 from common.domain.events import EVENT_TYPES
 from common.domain.ids import encode, new_id
 from common.domain.principals import Principal
+from common.domain.reverse_dns import Sighting
 from common.queueing import publisher, queues, tasks
 from common.services import domain_keys, events
 from common.services.events import NewEvent
@@ -196,8 +197,15 @@ UPDATE domains SET state = %s, findings = %s, checked_at = now(), check_count = 
 """
 
 
-def report(connection: Connection, settings: Settings, domain_id: UUID, findings: Sequence[Finding]) -> str | None:
-    """Write what DNS said: the state, the keys that sign from now on, the next check. Answers the state."""
+def report(
+    connection: Connection,
+    settings: Settings,
+    domain_id: UUID,
+    findings: Sequence[Finding],
+    sightings: Sequence[Sighting] = (),
+) -> str | None:
+    """Write what DNS said: the state, the keys that sign from now on, the next check, and the names of the addresses
+    that mail leaves from. Answers the state."""
     found = rows(connection, "SELECT * FROM domains WHERE id = %s AND NOT declared FOR UPDATE", domain_id)
     if not found:
         return None
@@ -208,7 +216,9 @@ def report(connection: Connection, settings: Settings, domain_id: UUID, findings
     waiting = any(key.state == "pending" for key in domain_keys.find(connection, [domain_id])[domain_id])
     wait: timedelta = domain_states.next_check(state, row.check_count + 1, waiting=waiting)
     back = any(each.purpose == "return_path" and each.state == FOUND for each in findings)
-    told = as_json({"findings": [each.shown() for each in findings]})
+    told = as_json(
+        {"findings": [each.shown() for each in findings], "reverse_dns": [each.kept() for each in sightings]}
+    )
     seconds = wait.total_seconds() / settings.time_scale
     run(connection, _REPORT, state, told, state, state, back, seconds, domain_id)
     event = domain_states.event_of(row.state, state)

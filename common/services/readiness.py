@@ -15,6 +15,7 @@ from common.domain import readiness
 from common.domain.errors import NotFound
 from common.domain.ids import encode
 from common.domain.principals import Principal
+from common.domain.reverse_dns import Sender
 
 NEWEST = 20_000
 """So many of the account's newest live messages are counted, and none older than 30 days."""
@@ -34,10 +35,25 @@ SELECT count(*) FILTER (WHERE status IN ('delivered', 'complained')) AS delivere
   FROM mine
 """
 
-_NAMES = """
-SELECT s.name, coalesce(s.ehlo_name, %s) AS ehlo FROM sources s
+_SENDERS = """
+SELECT s.name, coalesce(s.ehlo_name, %s) AS ehlo, s.bind_ipv4, s.bind_ipv6 FROM sources s
  WHERE s.kind = 'direct' AND s.enabled AND (s.account_id = %s OR s.account_id IS NULL)
 """
+
+
+def senders(connection: Connection, settings: Settings, account_id: UUID) -> list[Sender]:
+    """The direct sources that may carry an account's mail; of two with one name its own."""
+    found = rows(connection, f"{_SENDERS} ORDER BY s.account_id NULLS FIRST", settings.ehlo_name, account_id)
+    by_name = {
+        row.name: Sender(row.name, row.ehlo, tuple(filter(None, (row.bind_ipv4, row.bind_ipv6)))) for row in found
+    }
+    return list(by_name.values())
+
+
+def senders_of(connection: Connection, settings: Settings, domain_id: UUID) -> list[Sender]:
+    """Those of a domain's account; none when the domain is gone."""
+    found = rows(connection, "SELECT account_id FROM domains WHERE id = %s", domain_id)
+    return senders(connection, settings, found[0].account_id) if found else []
 
 
 def read(connection: Connection, settings: Settings, principal: Principal, domain_id: UUID) -> dict[str, Any]:
@@ -54,7 +70,8 @@ def read(connection: Connection, settings: Settings, principal: Principal, domai
         row.streams or {},
         seen,
         one_click_at=settings.public_url,
-        names={each.name: each.ehlo for each in rows(connection, _NAMES, settings.ehlo_name, principal.account_id)},
+        names={each.source: each.ehlo for each in senders(connection, settings, principal.account_id)},
+        sightings=(row.findings or {}).get("reverse_dns", []),
     )
     return {
         "domain_id": encode("dom", row.id),

@@ -10,6 +10,8 @@ from common.domain.domain_records import FOUND, MISSING, Finding
 from common.domain.ids import decode
 from common.services import composing, domains
 from tests.callers import Api, mail
+from tests.fakes.dns_lab import DnsLab
+from workers.scheduler import domains as checking
 
 NAMES = iter(f"acme{number}.example" for number in range(100))
 
@@ -118,3 +120,25 @@ def test_a_readiness_report_speaks_of_other_mail_or_other_records(api: Api) -> N
     assert (checks["dkim"]["state"], checks["complaints"]["state"]) == ("ok", "unknown")
     assert set(found["providers"]) == {"gmail", "yahoo", "microsoft"}
     assert api.call("GET", "/v1/domains/dom_01k5qkz0v8fyw9m2q3r4s5t6v7/readiness").status_code == 404
+
+
+def test_a_check_does_not_ask_whose_address_mail_leaves_from(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = add(api)
+    which = decode("dom", made["id"])
+    name = f"out-{which.hex[:6]}" if which else ""
+    source = {"name": name, "kind": "direct", "ehlo_name": "out.acme.example", "bind_ipv4": "198.41.0.4"}
+    assert api.call("POST", "/v1/sources", source, api.admin).status_code == 201
+    with session.transaction() as connection:
+        connection.exec_driver_sql(
+            "UPDATE sources SET ehlo_name = 'out.acme.example', bind_ipv4 = '198.41.0.4' WHERE kind = 'direct'"
+        )
+    zone: dict[tuple[str, str], Any] = {("4.0.41.198.in-addr.arpa", "PTR"): ["out.acme.example."]}
+    with DnsLab(zone) as lab:
+        settings = lab.settings(dns_authority_port=lab.port)
+        monkeypatch.setattr(checking, "current_settings", lambda: settings)
+        for address, said in (("198.41.0.5", "failed"), ("198.41.0.4", "ok")):
+            lab.zone[("out.acme.example", "A")] = [address]
+            checking.check_domains.run([str(which)])
+            found = api.call("GET", f"/v1/domains/{made['id']}/readiness").get_json()
+            told = next(each for each in found["checks"] if each["check"] == "reverse_dns")
+            assert (told["state"] == said, f"{name}: 198.41.0.4" in told["found"]) == (True, True), told

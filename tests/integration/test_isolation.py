@@ -28,7 +28,7 @@ MARK = "only-for-anna"
 ACCOUNT_WIDE = {"domains", "policy", "policy_trials", "senders", "sources", "templates", "users"}
 """Blueprints whose things belong to both environments of an account."""
 
-INSTALLATION_WIDE = {"pacing", "reply_rules", "unknown_replies", "workers"}
+INSTALLATION_WIDE = {"pacing", "reply_rules", "tls_results", "unknown_replies", "workers"}
 """Blueprints whose things belong to no account: all may read some of them, only an operator changes any."""
 
 EVERYBODYS_NAMES = {"queues"}

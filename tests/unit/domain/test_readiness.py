@@ -59,6 +59,20 @@ def test_a_name_that_nobody_can_look_up_passes(name: str, said: str) -> None:
     assert states(names={"direct": name})["reverse_dns"] == said
 
 
+PTR = {"source": "direct", "ehlo": "mail.example.com", "text": "direct: so it is.", "fix": "do it"}
+
+
+@pytest.mark.parametrize("said", ["ok", "warning", "failed", "unknown"])
+def test_what_dns_said_of_an_address_is_not_what_is_told(said: str) -> None:
+    names = {"direct": "mail.example.com"}
+    assert states(names=names, sightings=[PTR | {"state": said}])["reverse_dns"] == said
+    assert (
+        states(names=names | {"other": "b.example.com"}, sightings=[PTR | {"state": "ok"}])["reverse_dns"] == "unknown"
+    )
+    renamed = {"direct": "new.example.com"}
+    assert states(names=renamed, sightings=[PTR | {"state": said}])["reverse_dns"] == "unknown", "of another name"
+
+
 def test_spf_of_another_domain_counts_as_aligned() -> None:
     assert states(GOOD[:3])["alignment"] == "warning"
 
