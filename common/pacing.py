@@ -31,26 +31,32 @@ REST_SECONDS = 2.0
 class Level:
     """One thing with limits of its own: a site or a provider, seen from one source. `key` names it.
 
-    `connections` at once and `per_second` mails at most; `start` connections until it is known better.
+    `connections` at once and `per_second` mails at most; `start` connections until it is known better. At most
+    `connects_per_minute` are opened, a tenth of them at once; `failed_connects` in a row make it rest. 0: no limit.
     """
 
     key: str
     connections: int
     per_second: float
     start: int
+    connects_per_minute: int = 0
+    failed_connects: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
     """What a batch of mail is paced by: its levels, at most two, the narrower first.
 
-    `source` is whose connections count; `place` the site's key or the provider's name; `name` is for people.
+    `source` is whose connections count; `place` the site's key or the provider's name; `name` is for people. A
+    connection carries `most_mails`, and may idle for `idle_seconds`.
     """
 
     source: str
     place: str
     name: str
     levels: tuple[Level, ...]
+    most_mails: int = 1000
+    idle_seconds: float = 5.0
 
     @property
     def key(self) -> str:
@@ -60,8 +66,8 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """`count` mails may go now over the lease. Otherwise `limit` (connections, rate, queue) of the level `key`
-    refused, at `used` of `most`, for about `wait` seconds. `queued`: mail may be parked
+    """`count` mails may go now over the lease. Otherwise `limit` (connections, connects, rate, queue, rest) of the
+    level `key` refused, at `used` of `most`, for about `wait` seconds. `queued`: mail may be parked
     here; `room`: one more connection would be granted."""
 
     count: int
@@ -77,7 +83,8 @@ class Grant:
 @dataclass(frozen=True, slots=True)
 class Feedback:
     """What a batch showed: mails that show a working host, marks against it, whether it named too many connections
-    or asked for less. `unused` is what was granted and not sent; `lost` of the marks are tries nobody answered."""
+    or asked for less. `unused` is what was granted and not sent; `lost` of the marks are tries nobody answered;
+    `opened` connections were opened beyond the one that came with the lease and those told before."""
 
     good: int = 0
     bad: int = 0
@@ -85,6 +92,7 @@ class Feedback:
     throttled: bool = False
     unused: int = 0
     lost: int = 0
+    opened: int = 0
 
 
 @dataclass(slots=True)
@@ -93,6 +101,7 @@ class _Local:
 
     held: set[str]
     tat: float = 0.0
+    connect_tat: float = 0.0
 
 
 class Paces:
@@ -123,13 +132,16 @@ class Paces:
             self._count += 1
             return f"{self._owner}:{self._count}"
 
-    def take(self, scope: Scope, lease: str, wanted: int, *, tier: int, woken: bool = False, good: int = 0) -> Grant:
+    def take(
+        self, scope: Scope, lease: str, wanted: int, *, tier: int, woken: bool = False, good: int = 0, opened: int = 0
+    ) -> Grant:
         """Up to `wanted` mails over the connection `lease`, which is taken if it is not held yet.
 
-        `woken`: they have waited for this. `good`: mails since the last call that show a working host.
-        One connection and a little rate are kept for tier 0.
+        `woken`: they have waited for this. `good`: mails since the last call that show a working host; `opened`:
+        connections since then, beyond the one that comes with a new lease. One connection and a little rate are kept
+        for tier 0.
         """
-        arguments = [lease, tier, wanted, int(woken), self._lease_ms, good, *_limits(scope)]
+        arguments = [lease, tier, wanted, int(woken), self._lease_ms, good, opened, *_limits(scope)]
         found = self._ask(TAKE, scope, arguments)
         if found is None:
             return self._take_alone(scope, lease, wanted)
@@ -156,7 +168,13 @@ class Paces:
         parked; with `keep_seconds` a lease that is not kept is still held, for the connection to be closed first."""
         flags = (int(feedback.crowded), int(feedback.throttled))
         arguments = [lease, feedback.good, feedback.bad, *flags, feedback.unused, int(keep_seconds * 1000)]
-        arguments += [int(drained), self._scaled(CEILING_SECONDS), self._scaled(REST_SECONDS), feedback.lost]
+        arguments += [
+            int(drained),
+            self._scaled(CEILING_SECONDS),
+            self._scaled(REST_SECONDS),
+            feedback.lost,
+            feedback.opened,
+        ]
         arguments += _limits(scope)
         found = self._ask(FINISH, scope, arguments)
         with self._lock:
@@ -239,13 +257,17 @@ class Paces:
                 most = max(1, min(level.connections, level.start) // self._peers)
                 if lease not in local.held and len(local.held) >= most:
                     return Grant(0, "connections", level.key, len(local.held), most, 5.0)
+                if lease not in local.held and level.connects_per_minute and local.connect_tat > now:
+                    return Grant(0, "connects", level.key, 0, level.connects_per_minute, local.connect_tat - now)
                 step = self._peers / level.per_second
                 count = min(count, int((now + 0.25 - max(local.tat, now)) / step) + 1)
                 if count < 0 or wanted and not count:
                     return Grant(0, "rate", level.key, 0, level.per_second / self._peers, local.tat - now - 0.25)
             for level, local in zip(scope.levels, locals_, strict=True):
-                if lease:
+                if lease and lease not in local.held:
                     local.held.add(lease)
+                    if level.connects_per_minute:
+                        local.connect_tat = max(local.connect_tat, now) + 60.0 * self._peers / level.connects_per_minute
                 local.tat = max(local.tat, now) + count * self._peers / level.per_second
         return Grant(count)
 
@@ -257,4 +279,4 @@ def keys_of(scope: Scope) -> list[str]:
 
 def _limits(scope: Scope) -> Iterable[object]:
     for level in scope.levels:
-        yield from (level.connections, level.per_second, level.start)
+        yield from (level.connections, level.per_second, level.start, level.connects_per_minute, level.failed_connects)

@@ -1,9 +1,9 @@
 """The Lua of pacing.py. KEYS come in pairs (state, leases) for each level; the limits of each level are the last ARGV.
 
 State: `n` the connections that are believed in, `ceiling` and `ceiling_until` what a server has shown, `tat`
-when the next mail is due by the rate (GCRA), `queue` until when parked mail has turns, `lost` how many times over
-everybody who was let try found nobody, `rest_until` and `fails` what follows that, or a server that asks for
-less. Times are milliseconds of Redis's own clock.
+when the next mail is due by the rate (GCRA), `connect_tat` the same of the next connection, `queue` until when parked
+mail has turns, `lost` how many times over everybody who was let try found nobody, `losses` how many did in a row,
+`rest_until` and `fails` what follows that, or a server that asks for less. Times are milliseconds of Redis's own clock.
 """
 
 # A rate that has been raised since must not wait out the old one: `tat` is believed only as far as the rate allows.
@@ -13,7 +13,7 @@ local clock = redis.call('TIME')
 local now = clock[1] * 1000 + clock[2] / 1000
 local levels = #KEYS / 2
 local function num(key, name) return tonumber(redis.call('HGET', key, name) or '') end
-local function setting(level, place) return tonumber(ARGV[#ARGV - (levels - level + 1) * 3 + place]) end
+local function setting(level, place) return tonumber(ARGV[#ARGV - (levels - level + 1) * 5 + place]) end
 local function believed(level)
   local state, most = KEYS[level * 2 - 1], setting(level, 1)
   local known = redis.call('HMGET', state, 'n', 'ceiling', 'ceiling_until')
@@ -32,6 +32,20 @@ local function tat_of(level)
   local step = step_of(level)
   return math.min(num(KEYS[level * 2 - 1], 'tat') or 0, now + slack_of(step) + 12 * step)
 end
+local function connecting(level)
+  local most = setting(level, 4)
+  if most <= 0 then return nil end
+  local burst = math.max(1, math.floor(most / 10))
+  local step = 60000 / math.max(1, most - burst)
+  local due = num(KEYS[level * 2 - 1], 'connect_tat') or 0
+  return step, (burst - 1) * step, math.max(now, math.min(due, now + 2 * burst * step + 60000))
+end
+local function connected(level, count)
+  local step, _, due = connecting(level)
+  if step and count > 0 then
+    redis.call('HSET', KEYS[level * 2 - 1], 'connect_tat', string.format('%.3f', due + count * step))
+  end
+end
 local KEPT = 1800
 local COHORTS = 3
 """
@@ -40,12 +54,15 @@ TAKE = (
     _BEGIN
     + """
 local lease, tier, wanted, woken, ttl = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4] == '1', tonumber(ARGV[5])
-local good = tonumber(ARGV[6])
+local good, opened = tonumber(ARGV[6]), tonumber(ARGV[7])
 local count, queued, room = wanted, 0, 1
+for level = 1, levels do connected(level, opened) end
+local fresh = {}
 for level = 1, levels do
   local state, leases = KEYS[level * 2 - 1], KEYS[level * 2]
   redis.call('ZREMRANGEBYSCORE', leases, '-inf', now)
   local held = lease ~= '' and redis.call('ZSCORE', leases, lease)
+  fresh[level] = not held
   local queue = num(state, 'queue')
   if queue then queued = 1 end
   if not held then
@@ -62,6 +79,12 @@ for level = 1, levels do
       return {0, 'connections', level, used, tostring(most), tostring(wait)}
     end
   end
+  local apart, ahead, due
+  if lease ~= '' then apart, ahead, due = connecting(level) end
+  if apart and tier == 0 then ahead = 2 * ahead + apart end
+  if apart and due > now + ahead then
+    return {0, 'connects', level, 0, tostring(setting(level, 4)), tostring(math.ceil(due - ahead - now))}
+  end
   local step = step_of(level)
   local slack = slack_of(step) + (tier == 0 and 10 * step or 0)
   local tat = math.max(tat_of(level), now)
@@ -75,6 +98,7 @@ if lease == '' then return {0, '', 0, 0, '0', '0'} end
 for level = 1, levels do
   local state, leases = KEYS[level * 2 - 1], KEYS[level * 2]
   redis.call('ZADD', leases, now + ttl, lease)
+  if fresh[level] then connected(level, 1) end
   redis.call('PEXPIRE', leases, ttl * 2)
   local tat = math.max(tat_of(level), now)
   redis.call('HSET', state, 'tat', string.format('%.3f', tat + count * step_of(level)))
@@ -117,6 +141,7 @@ return {tostring(math.ceil(first - now)), tostring(step)}
 # Success raises what is believed by 1/N and only while the connections are in use; a mark against the host lowers it
 # by 1/N, so that both balance at the same share whatever N is. A server that says "too many connections" has shown
 # its limit: one below what was open. Who asks for less while nobody else is let in gets a rest, longer each time.
+# Nobody home so many times in a row as the destination bears is the same as three times over everybody who may try.
 # With `keep`, a lease that cannot be kept stays until the connection is closed and it is given back for good.
 FINISH = (
     _BEGIN
@@ -124,14 +149,20 @@ FINISH = (
 local lease, good, bad = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local crowded, throttled, unused, keep = ARGV[4] == '1', ARGV[5] == '1', tonumber(ARGV[6]), tonumber(ARGV[7])
 local drained, ceiling_ms, rest_ms = ARGV[8] == '1', tonumber(ARGV[9]), tonumber(ARGV[10])
-local lost = tonumber(ARGV[11])
+local lost, opened = tonumber(ARGV[11]), tonumber(ARGV[12])
 local kept, queued = keep > 0, 0
 for level = 1, levels do
   local state, leases = KEYS[level * 2 - 1], KEYS[level * 2]
   redis.call('ZREMRANGEBYSCORE', leases, '-inf', now)
   local used = redis.call('ZCARD', leases)
   local n = succeed(level, used, good)
-  local dead = good == 0 and lost > 0 and tonumber(redis.call('HINCRBYFLOAT', state, 'lost', lost / n)) > COHORTS
+  connected(level, opened)
+  local dead, most_losses = false, setting(level, 5)
+  if good == 0 and lost > 0 then
+    local losses = redis.call('HINCRBY', state, 'losses', 1)
+    dead = tonumber(redis.call('HINCRBYFLOAT', state, 'lost', lost / n)) > COHORTS
+    dead = dead or (most_losses > 0 and losses >= most_losses)
+  end
   if bad > 0 then n = math.max(1, n - bad / n) end
   if crowded then
     local ceiling = math.max(1, math.min(used - 1, math.floor(n)))
@@ -139,7 +170,7 @@ for level = 1, levels do
     n = math.min(n, ceiling + 0.99)
   end
   if good > 0 then
-    redis.call('HDEL', state, 'fails', 'rest_until', 'lost')
+    redis.call('HDEL', state, 'fails', 'rest_until', 'lost', 'losses')
   elseif dead or throttled and used <= 1 then
     local fails = redis.call('HINCRBY', state, 'fails', 1)
     local rest = math.min(30, 2 ^ (fails - 1)) * rest_ms

@@ -76,6 +76,7 @@ def excused(outcome: Outcome) -> Outcome:
 
 _SAID = {
     "connections": "{used} of {most:g} connections are in use",
+    "connects": "{most:g} new connections a minute are the limit",
     "share": "this worker already works on it with {used} threads",
     "rate": "{most:g} mails a second are the limit",
     "queue": "others wait before it",

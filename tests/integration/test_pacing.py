@@ -181,6 +181,52 @@ def test_who_comes_last_goes_first(paces: Paces) -> None:
     assert paces.take(scope, paces.new_lease(), 1, tier=0).count == 1
 
 
+def test_connections_are_opened_faster_than_a_minute_bears(paces: Paces) -> None:
+    """A tenth at once, then one after the other; a password may have as many again; who is let in goes on."""
+    level = Level(uuid.uuid4().hex, 100, 10_000.0, 100, connects_per_minute=30)
+    scope = Scope("source", level.key, "example", (level,))
+    for _ in range(3):
+        lease = paces.new_lease()
+        assert paces.take(scope, lease, 1, tier=2).count == 1
+        paces.finish(scope, lease, Feedback(good=1))
+    refused = paces.take(scope, paces.new_lease(), 1, tier=2)
+    assert (refused.limit, refused.most, 1.0 < refused.wait <= 60.0 / 27) == ("connects", 30.0, True)
+    assert paces.room(scope), "who waits may look again: it is not the connections that are lacking"
+    held = hold(paces, scope, 3, tier=0)
+    assert paces.take(scope, paces.new_lease(), 1, tier=0).limit == "connects"
+    assert paces.take(scope, held[0], 5, tier=0).limit == "connects", "nor over one that is to be opened again"
+
+
+def test_connections_that_are_opened_again_are_not_counted(paces: Paces) -> None:
+    level = Level(uuid.uuid4().hex, 100, 10_000.0, 100, connects_per_minute=100)
+    scope = Scope("source", level.key, "example", (level,))
+    [lease] = hold(paces, scope, 1, tier=2)
+    assert paces.take(scope, lease, 5, tier=2, opened=3).count == 5
+    paces.finish(scope, lease, Feedback(good=5, opened=5))
+    taken = [paces.take(scope, paces.new_lease(), 1, tier=2) for _ in range(3)]
+    assert [grant.limit for grant in taken] == ["", "connects", "connects"]
+
+
+def test_a_provider_that_bears_few_failures_gets_as_many_as_another(paces: Paces) -> None:
+    """Google bears five in a row: the sixth comes after a rest."""
+    level = Level(uuid.uuid4().hex, 5, 10_000.0, 5, failed_connects=5)
+    scope = Scope("source", level.key, "google", (level,))
+    for _ in range(5):
+        lease = paces.new_lease()
+        assert paces.take(scope, lease, 1, tier=0).count == 1
+        paces.finish(scope, lease, Feedback(lost=1))
+    assert paces.take(scope, paces.new_lease(), 1, tier=0).limit == "rest"
+
+
+def test_without_redis_connections_are_opened_at_any_pace() -> None:
+    paces = Paces(replace(read_settings(), redis_url="redis://127.0.0.1:1"), "alone")
+    level = Level(uuid.uuid4().hex, 100, 10_000.0, 100, connects_per_minute=60)
+    scope = Scope("source", level.key, "example", (level,))
+    assert paces.take(scope, "1", 1, tier=0).count == 1
+    assert paces.take(scope, "2", 1, tier=0).limit == "connects"
+    assert paces.take(scope, "1", 1, tier=0).count == 1
+
+
 _HOLDER = """
 import sys
 from common.config import read_settings

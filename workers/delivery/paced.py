@@ -21,7 +21,6 @@ from common.services.delivery import Claimed
 from workers.delivery.automations import Automations
 from workers.delivery.leases import Leases
 from workers.delivery.rounds import WINDOW, Round
-from workers.delivery.sessions import IDLE_SECONDS
 from workers.delivery.slots import Slots
 from workers.delivery.targets import Targets
 from workers.shell import OWNER, threads
@@ -58,7 +57,7 @@ class PacedWork:
         self._waiting: deque[Claimed] = deque()
         self._lease = ""
         self._held = self._drained = False
-        self._unused = self._good = self._bad = self._lost = 0
+        self._unused = self._good = self._bad = self._lost = self._opened = 0
         self._last = Marks()
 
     def run(self, claimed: Sequence[Claimed]) -> None:
@@ -88,13 +87,15 @@ class PacedWork:
         """Send while it is granted; answers what ended it."""
         idle = self._slots.idle(self._scope.key)
         self._lease = idle or self._paces.new_lease()
+        self._opened = 0 if idle else -1  # a new lease brings leave to open one
         # Who opens a connection risks one mail with it: when the server turns it away, the others have not been tried.
         size, until = BATCH if idle else 1, clock.monotonic() + DRAIN_SECONDS
         pause = threading.Event()
         while True:
-            wanted = min(len(self._waiting) or BATCH, size)
+            wanted = min(len(self._waiting) or BATCH, size, self._scope.most_mails)
             good, self._good = self._good, 0
-            grant = self._paces.take(self._scope, self._lease, wanted, tier=tier, woken=woken, good=good)
+            opened = self._count_opened()
+            grant = self._paces.take(self._scope, self._lease, wanted, tier=tier, woken=woken, good=good, opened=opened)
             if grant.count:
                 self._held = True
                 if not self._waiting and not self._fetch(grant):
@@ -106,7 +107,7 @@ class PacedWork:
                 if grant.queued and grant.room:
                     # What has been learned since allows one more at the backlog.
                     self._wake()
-            elif not self._held or grant.limit != "rate" or grant.wait > HOLD_SECONDS:
+            elif not self._held or grant.limit not in ("rate", "connects") or grant.wait > HOLD_SECONDS:
                 return grant
             else:
                 pause.wait(grant.wait)
@@ -130,12 +131,18 @@ class PacedWork:
         self._drained = not woken
         return len(claimed)
 
+    def _count_opened(self) -> int:
+        """Connections opened since the last call that nobody was told of."""
+        opened, self._opened = max(self._opened, 0), min(self._opened, 0)
+        return opened
+
     def _send(self, chunk: Sequence[Claimed]) -> None:
         """A mark for what came of it."""
         outcomes: list[Outcome] = []
         for group in by_path(chunk):
             outcomes += Round(self._settings, self._leases, self._targets, group).run()
         self._leases.drop(each.id for each in chunk)
+        self._opened += self._targets.count_opened()
         self._last = marks_of(outcomes)
         if self._automations.watch(self._scope, outcomes):
             self._last = replace(self._last, throttled=True)
@@ -152,13 +159,14 @@ class PacedWork:
             throttled=self._last.throttled,
             unused=self._unused,
             lost=self._lost,
+            opened=self._count_opened(),
         )
-        keep = IDLE_SECONDS if self._drained else 0.0
+        keep = self._scope.idle_seconds if self._drained else 0.0
         if not keep:
             self._targets.part(self._scope)
         kept, queued = self._paces.finish(self._scope, self._lease, feedback, keep_seconds=keep, drained=self._drained)
         if kept:
-            self._slots.keep(self._scope.key, self._lease)
+            self._slots.keep(self._scope.key, self._lease, keep)
         elif keep:
             self._targets.part(self._scope)
             self._paces.finish(self._scope, self._lease, Feedback())
@@ -179,7 +187,7 @@ class PacedWork:
         self._waiting.clear()
         tier = waiting[0].row.tier
         first, step = self._paces.park(self._scope, len(waiting), tier=tier)
-        by_clock = refused.limit in ("rate", "rest", "suspended") or step > HOLD_SECONDS
+        by_clock = refused.limit in ("rate", "connects", "rest", "suspended") or step > HOLD_SECONDS
         first = max(first, refused.wait) if by_clock else max(first, 0.0) + parking.NET_SECONDS / scale
         note = note_of(refused.limit, self._scope.name, refused.used, refused.most)
         old = [each for each in waiting if self._is_old(each)]

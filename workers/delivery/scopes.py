@@ -10,6 +10,7 @@ from common.domain.providers import provider_named
 from common.domain.sites import Site
 from common.pacing import Level, Scope
 from common.services.sources import Exit
+from workers.delivery.sessions import IDLE_SECONDS
 
 FIRST_CONNECTIONS = 5
 """So many connections to a site that nothing is known of; what it takes without complaint raises them."""
@@ -24,18 +25,26 @@ def scope_of_relay(way: Exit) -> Scope:
     profile = profile_named(way.profile)
     rate = profile.per_second or RELAY_PER_SECOND
     level = Level(f"{way.id}/relay", RELAY_CONNECTIONS, rate, RELAY_CONNECTIONS)
-    return Scope(str(way.id), RELAY, f"the relay {way.host}", (level,))
+    most_mails = way.most_mails or profile.most_mails
+    return Scope(str(way.id), RELAY, f"the relay {way.host}", (level,), most_mails, IDLE_SECONDS)
 
 
 def scope_of_site(way: Exit, site: Site) -> Scope:
     """A site, and the provider around it where one edge serves all its sites."""
     likes = provider_named(site.provider)
-    first = min(FIRST_CONNECTIONS, likes.connections)
-    level = Level(f"{way.id}/site/{site.key}", likes.connections, likes.per_second, first)
+    most_mails = way.most_mails or likes.most_mails
+    level = Level(
+        f"{way.id}/site/{site.key}",
+        likes.connections,
+        likes.per_second,
+        min(FIRST_CONNECTIONS, likes.connections),
+        likes.connects_per_minute,
+        likes.failed_connects,
+    )
     if not likes.shared:
-        return Scope(str(way.id), site.key, site.name, (level,))
-    wide = Level(f"{way.id}/provider/{likes.name}", likes.connections, likes.per_second, first)
-    return Scope(str(way.id), likes.name, likes.name, (level, wide))
+        return Scope(str(way.id), site.key, site.name, (level,), most_mails, likes.idle_seconds)
+    wide = replace(level, key=f"{way.id}/provider/{likes.name}")
+    return Scope(str(way.id), likes.name, likes.name, (level, wide), most_mails, likes.idle_seconds)
 
 
 def within(scope: Scope, limits: Sequence[PaceLimit], provider: str | None, hosts: Sequence[str]) -> Scope:

@@ -11,6 +11,8 @@ from common.clock import monotonic
 from workers.delivery.smtp import Connection, Target, TlsMemory, connect
 
 IDLE_SECONDS = 5.0
+"""Of a relay; a mailbox provider says itself (common/domain/providers.py). Also how often idle ones are looked at."""
+
 AGE_SECONDS = 300.0
 MOST_IDLE = 20
 MOST_IDLE_IN_ALL = 200
@@ -19,12 +21,12 @@ MOST_IDLE_IN_ALL = 200
 class Sessions:
     """Thread-safe. Only connections with equal `Target.reuse_key` are shared.
 
-    A connection that nobody takes again is closed after `idle_seconds`, by a timer that runs only while
-    some are idle: direct mail meets thousands of hosts once, and each would keep a socket for ever.
+    A connection that nobody takes again is closed after its target's `idle_seconds`, by a timer that runs only
+    while some are idle: direct mail meets thousands of hosts once, and each would keep a socket for ever.
     """
 
-    def __init__(self, idle_seconds: float = IDLE_SECONDS, memory: TlsMemory | None = None) -> None:
-        self._idle_seconds, self._memory = idle_seconds, memory
+    def __init__(self, memory: TlsMemory | None = None, *, look_seconds: float = IDLE_SECONDS) -> None:
+        self._look_seconds, self._memory = look_seconds, memory
         self._idle: dict[Hashable, deque[tuple[float, Connection]]] = {}
         self._count = 0
         self._timer: threading.Timer | None = None
@@ -37,8 +39,8 @@ class Sessions:
     def take_idle(self, target: Target) -> Connection | None:
         """An idle connection to this target, or None."""
         while (found := self._pop(target.reuse_key)) is not None:
-            since, connection = found
-            if monotonic() - since < self._idle_seconds and not _worn(connection):
+            until, connection = found
+            if monotonic() < until and not _worn(connection):
                 connection.session.target = target
                 return connection
             connection.quit()
@@ -50,7 +52,7 @@ class Sessions:
             with self._lock:
                 waiting = self._idle.setdefault(connection.asked_for, deque())
                 if len(waiting) < MOST_IDLE and self._count < MOST_IDLE_IN_ALL:
-                    waiting.append((monotonic(), connection))
+                    waiting.append((monotonic() + connection.target.idle_seconds, connection))
                     self._count += 1
                     self._watch()
                     return
@@ -71,7 +73,7 @@ class Sessions:
             if self._timer is not None:
                 self._timer.cancel()
                 self._timer = None
-            gone = self._older_than(float("inf"))
+            gone = self._over_at(float("inf"))
         for connection in gone:
             connection.quit()
 
@@ -85,20 +87,20 @@ class Sessions:
 
     def _watch(self) -> None:
         if self._timer is None and self._count:
-            self._timer = threading.Timer(self._idle_seconds, self._sweep)
+            self._timer = threading.Timer(self._look_seconds, self._sweep)
             self._timer.daemon = True
             self._timer.start()
 
     def _sweep(self) -> None:
         with self._lock:
             self._timer = None
-            gone = self._older_than(monotonic() - self._idle_seconds)
+            gone = self._over_at(monotonic())
             self._watch()
         for connection in gone:
             connection.quit()
 
-    def _older_than(self, moment: float) -> list[Connection]:
-        """Take out what was given back before `moment`; keys without any are forgotten. Under the lock."""
+    def _over_at(self, moment: float) -> list[Connection]:
+        """Take out what may not idle beyond `moment`; keys without any are forgotten. Under the lock."""
         gone = []
         for key, waiting in list(self._idle.items()):
             while waiting and waiting[0][0] <= moment:

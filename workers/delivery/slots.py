@@ -3,7 +3,6 @@
 import threading
 
 from common import clock
-from workers.delivery.sessions import IDLE_SECONDS
 from workers.shell import threads
 
 
@@ -36,9 +35,10 @@ class Slots:
         with self._lock:
             return sum(self._busy.values()) >= threads()
 
-    def keep(self, key: str, lease: str) -> None:
+    def keep(self, key: str, lease: str, seconds: float) -> None:
+        """A lease that an idle connection keeps for so long."""
         with self._lock:
-            self._idle.setdefault(key, []).append((clock.monotonic() + IDLE_SECONDS, lease))
+            self._idle.setdefault(key, []).append((clock.monotonic() + seconds, lease))
 
     def idle(self, key: str) -> str | None:
         """A lease whose connection idles."""

@@ -4,6 +4,7 @@ Never here: SQL, which addresses those are (ways.py), or what a reply means.
 """
 
 import atexit
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -54,6 +55,7 @@ class Targets:
         self._learning = Learning(settings)
         self._ways = Ways(settings, learning=self._learning)
         self._judging = Judging()
+        self._opened = threading.local()
         self._flushed = clock.monotonic()
         atexit.register(self.flush)
 
@@ -79,6 +81,12 @@ class Targets:
     def scope_of(self, sample: Claimed) -> Scope | None:
         """What mail like this is paced by; None when it is not."""
         return self._ways.scope_of(sample.row.source_id, sample.row.recipient_domain)
+
+    def count_opened(self) -> int:
+        """Connections that this thread has opened, or tried to, since it last asked."""
+        found: int = getattr(self._opened, "count", 0)
+        self._opened.count = 0
+        return found
 
     def part(self, scope: Scope) -> None:
         """Close an idle connection that its lease no longer covers."""
@@ -130,6 +138,7 @@ class Targets:
         for target in targets:
             if sessions >= MOST_SESSIONS:
                 break
+            self._opened.count = getattr(self._opened, "count", 0) + 1
             try:
                 connection = self._sessions.take(target)
             except ConnectFailed as problem:

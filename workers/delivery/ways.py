@@ -214,6 +214,7 @@ class Ways:
                 site=site,
                 domain=domain,
                 most_mails=way.most_mails or likes.most_mails,
+                idle_seconds=likes.idle_seconds,
             )
             for ip in host.ips
             if ":" not in ip or way.bind_ipv6 is not None or may_reach_by_name(ip, self._settings.egress_allow)

@@ -88,12 +88,25 @@ def test_an_old_connection_is_used_again(kept: Sessions) -> None:
 
 
 def test_an_idle_connection_to_a_place_never_met_again_stays_open() -> None:
-    kept = Sessions(idle_seconds=0.05)
+    kept = Sessions(look_seconds=0.02)
     with Scripted(hello(), hello()) as server:
-        connections = [connect(place(server, key)) for key in "ab"]
+        connections = [connect(replace(place(server, key), idle_seconds=0.05)) for key in "ab"]
         for connection in connections:
             kept.give_back(connection)
         assert all(map(closed, connections))
+
+
+def test_a_provider_that_lets_connections_idle_loses_them_or_one_that_does_not_keeps_them() -> None:
+    """Each target says itself how long; the timer looks more often than the longest of them."""
+    kept = Sessions(look_seconds=0.02)
+    with Scripted(hello(), hello()) as server:
+        short, long = (replace(place(server, key), idle_seconds=idle) for key, idle in (("a", 0.03), ("b", 60.0)))
+        connections = [connect(each) for each in (short, long)]
+        for connection in connections:
+            kept.give_back(connection)
+        assert closed(connections[0])
+        assert kept.take_idle(short) is None and kept.take_idle(long) is connections[1]
+        connections[1].quit()
 
 
 def test_more_connections_are_kept_than_allowed(kept: Sessions, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,6 +47,7 @@ def test_421_after_each_mail_delivers_all_over_new_connections() -> None:
         targets = Fixed(server.port)
         results = targets.send(ANY, [a_mail(f"m{n}") for n in range(3)], lambda _: True)
         targets._sessions.close_all()
+    assert (targets.count_opened(), targets.count_opened()) == (3, 0)
     assert [(each.id, outcome.kind) for each, outcome in results] == [(f"m{n}", "delivered") for n in range(3)]
 
 

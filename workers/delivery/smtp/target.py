@@ -46,7 +46,8 @@ class Target:
 
     Credentials leave in clear only to a target with `tls` none or on this machine. `key` is the source:
     connections of different sources are never shared. `bind` is the local address to connect from;
-    `domain` the recipients' domain where it is asked directly.
+    `domain` the recipients' domain where it is asked directly. A connection carries `most_mails`, and may wait
+    `idle_seconds` for the next.
     """
 
     host: str
@@ -64,6 +65,7 @@ class Target:
     domain: str | None = None
     chunking: bool = False
     most_mails: int = 1000
+    idle_seconds: float = 5.0
 
     @property
     def address(self) -> str:
