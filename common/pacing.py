@@ -17,7 +17,12 @@ from redis.retry import Retry
 
 from common import clock
 from common.config import Settings
-from common.pacing_scripts import FINISH, PARK, RENEW, TAKE
+from common.pacing_scripts import FINISH, LOOK, PARK, RENEW, TAKE
+from common.pacing_values import Feedback as Feedback
+from common.pacing_values import Grant as Grant
+from common.pacing_values import Level as Level
+from common.pacing_values import Scope as Scope
+from common.pacing_values import Use as Use
 
 BREAKER_SECONDS = 2.0
 CEILING_SECONDS = 600.0
@@ -25,74 +30,6 @@ CEILING_SECONDS = 600.0
 
 REST_SECONDS = 2.0
 """The first rest of a server that lets nobody in or is away; each next one is twice as long, up to 30 times this."""
-
-
-@dataclass(frozen=True, slots=True)
-class Level:
-    """One thing with limits of its own: a site or a provider, seen from one source. `key` names it.
-
-    `connections` at once and `per_second` mails at most; `start` connections until it is known better. At most
-    `connects_per_minute` are opened, a tenth of them at once; `failed_connects` in a row make it rest. 0: no limit.
-    """
-
-    key: str
-    connections: int
-    per_second: float
-    start: int
-    connects_per_minute: int = 0
-    failed_connects: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Scope:
-    """What a batch of mail is paced by: its levels, at most two, the narrower first.
-
-    `source` is whose connections count; `place` the site's key or the provider's name; `name` is for people. A
-    connection carries `most_mails`, and may idle for `idle_seconds`.
-    """
-
-    source: str
-    place: str
-    name: str
-    levels: tuple[Level, ...]
-    most_mails: int = 1000
-    idle_seconds: float = 5.0
-
-    @property
-    def key(self) -> str:
-        """The name under which its mail is parked: that of the widest level."""
-        return self.levels[-1].key
-
-
-@dataclass(frozen=True, slots=True)
-class Grant:
-    """`count` mails may go now over the lease. Otherwise `limit` (connections, connects, rate, queue, rest) of the
-    level `key` refused, at `used` of `most`, for about `wait` seconds. `queued`: mail may be parked
-    here; `room`: one more connection would be granted."""
-
-    count: int
-    limit: str = ""
-    key: str = ""
-    used: int = 0
-    most: float = 0.0
-    wait: float = 0.0
-    queued: bool = True
-    room: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Feedback:
-    """What a batch showed: mails that show a working host, marks against it, whether it named too many connections
-    or asked for less. `unused` is what was granted and not sent; `lost` of the marks are tries nobody answered;
-    `opened` connections were opened beyond the one that came with the lease and those told before."""
-
-    good: int = 0
-    bad: int = 0
-    crowded: bool = False
-    throttled: bool = False
-    unused: int = 0
-    lost: int = 0
-    opened: int = 0
 
 
 @dataclass(slots=True)
@@ -187,6 +124,19 @@ class Paces:
     def room(self, scope: Scope, *, tier: int = 2) -> bool:
         """Whether a connection is free right now, as far as is known."""
         return self.take(scope, "", 0, tier=tier, woken=True).limit == ""
+
+    def look(self, scope: Scope, *, tier: int) -> tuple[list[Use], Grant] | None:
+        """How each level stands, and what a mail would be told that asked now; changes nothing. None without Redis."""
+        found = self._ask(LOOK, scope, [tier, *_limits(scope)])
+        if found is None:
+            return None
+        uses = [Use(*map(int, each[:3]), *(max(0.0, float(ms) / 1000) for ms in each[3:])) for each in found]
+        grant = self.take(scope, "", 1, tier=tier)
+        late = max(range(len(uses)), key=lambda at: uses[at].connect_wait)
+        if not grant.limit and uses[late].connect_wait:
+            level, wait = scope.levels[late], uses[late].connect_wait
+            grant = Grant(0, "connects", level.key, 0, level.connects_per_minute, wait)
+        return uses, grant
 
     def hits(self, name: str, seconds: float) -> int:
         """Count one more of `name` within the `seconds` since the first; 1 while Redis is away."""

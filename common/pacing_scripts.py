@@ -46,6 +46,17 @@ local function connected(level, count)
     redis.call('HSET', KEYS[level * 2 - 1], 'connect_tat', string.format('%.3f', due + count * step))
   end
 end
+local function connect_wait(level, tier)
+  local apart, ahead, due = connecting(level)
+  if apart and tier == 0 then ahead = 2 * ahead + apart end
+  return apart and math.max(0, math.ceil(due - ahead - now)) or 0
+end
+local function able_of(level, tier)
+  local step = step_of(level)
+  local slack = slack_of(step) + (tier == 0 and 10 * step or 0)
+  local tat = math.max(tat_of(level), now)
+  return math.floor((now + slack - tat) / step) + 1, math.ceil(tat - slack - now)
+end
 local KEPT = 1800
 local COHORTS = 3
 """
@@ -79,19 +90,10 @@ for level = 1, levels do
       return {0, 'connections', level, used, tostring(most), tostring(wait)}
     end
   end
-  local apart, ahead, due
-  if lease ~= '' then apart, ahead, due = connecting(level) end
-  if apart and tier == 0 then ahead = 2 * ahead + apart end
-  if apart and due > now + ahead then
-    return {0, 'connects', level, 0, tostring(setting(level, 4)), tostring(math.ceil(due - ahead - now))}
-  end
-  local step = step_of(level)
-  local slack = slack_of(step) + (tier == 0 and 10 * step or 0)
-  local tat = math.max(tat_of(level), now)
-  local able = math.floor((now + slack - tat) / step) + 1
-  if able < 1 then
-    return {0, 'rate', level, 0, tostring(setting(level, 2)), tostring(math.ceil(tat - slack - now))}
-  end
+  local late = lease ~= '' and connect_wait(level, tier) or 0
+  if late > 0 then return {0, 'connects', level, 0, tostring(setting(level, 4)), tostring(late)} end
+  local able, wait = able_of(level, tier)
+  if able < 1 then return {0, 'rate', level, 0, tostring(setting(level, 2)), tostring(wait)} end
   count = math.min(count, able)
 end
 if lease == '' then return {0, '', 0, 0, '0', '0'} end
@@ -110,6 +112,25 @@ for level = 1, levels do
   redis.call('EXPIRE', state, KEPT)
 end
 return {count, '', queued, room, '0', '0'}
+"""
+)
+
+LOOK = (
+    _BEGIN
+    + """
+local found, tier = {}, tonumber(ARGV[1])
+for level = 1, levels do
+  local state = KEYS[level * 2 - 1]
+  local n, most = believed(level)
+  local _, wait = able_of(level, tier)
+  local known = redis.call('HMGET', state, 'ceiling', 'ceiling_until', 'rest_until')
+  local until_ms, rest = tonumber(known[2] or '') or 0, tonumber(known[3] or '') or 0
+  found[level] = {
+    redis.call('ZCOUNT', KEYS[level * 2], now, '+inf'), math.floor(n), math.floor(most), tostring(wait),
+    tostring(math.max(0, until_ms - now)), tostring(math.max(0, rest - now)),
+    tostring(connect_wait(level, tier))}
+end
+return found
 """
 )
 

@@ -12,10 +12,20 @@ from api.v1.schemas.messages import MESSAGE_IN
 from api.v1.schemas.routing import BY_ID_IN, RoutingExplainIn, RoutingOut
 from common import clock
 from common.db.session import transaction
+from common.pacing import Paces
 from common.services import composing, explaining
 
 blueprint = Blueprint("routing", __name__, url_prefix="/v1/routing")
 of_message = Blueprint("message_routing", __name__, url_prefix="/v1/messages")
+
+
+def _paces() -> Paces:
+    """The pace of destinations as this application sees it: it only looks."""
+    kept = current_app.extensions.get("paces")
+    if kept is None:
+        kept = current_app.extensions["paces"] = Paces(current_app.extensions["settings"], "api")
+    found: Paces = kept
+    return found
 
 
 @blueprint.post("/explain")
@@ -32,11 +42,11 @@ def explain_routing() -> Response:
     if body.get("message_id") is not None:
         which = load(BY_ID_IN, body)["message_id"]
         with transaction() as connection:
-            return json_answer(explaining.explain_message(connection, settings, g.principal, which))
+            return json_answer(explaining.explain_message(connection, settings, _paces(), g.principal, which))
     fields = load(MESSAGE_IN, {name: value for name, value in body.items() if name != "message_id"})
     draft = composing.compose(settings, g.principal, fields, None, g.request_id, clock.now())
     with transaction() as connection:
-        return json_answer(explaining.explain(connection, settings, draft))
+        return json_answer(explaining.explain(connection, settings, _paces(), draft))
 
 
 @of_message.get("/<message_id>/routing")
@@ -47,4 +57,4 @@ def read_message_routing(message_id: str) -> Response:
     query.only()
     which, settings = query.path_id("msg", message_id), current_app.extensions["settings"]
     with transaction() as connection:
-        return json_answer(explaining.explain_message(connection, settings, g.principal, which))
+        return json_answer(explaining.explain_message(connection, settings, _paces(), g.principal, which))

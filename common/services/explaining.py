@@ -22,7 +22,8 @@ from common.domain.policy import Policy
 from common.domain.principals import Principal
 from common.domain.routing import Decision, Facts, World, decide
 from common.domain.tiers import TIERS
-from common.services import routing, ruling
+from common.pacing import Paces
+from common.services import path_limits, routing, ruling
 from common.services.composing import Draft
 from common.services.standing import stand
 
@@ -32,7 +33,7 @@ _OF_DRAFT = f"""{routing.COLUMNS}
     expires_at timestamptz, stream text, topic text, policy_version integer) JOIN accounts a ON a.id = m.account_id
 """
 _OF_MESSAGE = f"""{routing.COLUMNS}, m.status, m.decision, m.attempt_no, m.next_attempt_at, m.retry_preset AS own_retry,
-       m.delivery_guarantee, m.path, m.accepted_at, m.ended_at, m.recipient, s.name AS source_name
+       m.delivery_guarantee, m.path, m.source_id, m.accepted_at, m.ended_at, m.recipient, s.name AS source_name
   FROM messages m JOIN accounts a ON a.id = m.account_id LEFT JOIN sources s ON s.id = m.source_id
  WHERE m.id = %s AND m.account_id = %s AND m.environment = %s
 """
@@ -54,7 +55,7 @@ class _Content:
     size: int
 
 
-def explain(connection: Connection, settings: Settings, draft: Draft) -> dict[str, Any]:
+def explain(connection: Connection, settings: Settings, paces: Paces, draft: Draft) -> dict[str, Any]:
     """What would become of a composed message now."""
     row = rows(connection, _OF_DRAFT, as_json([{name: draft.row[name] for name in _COLUMNS}]))[0]
     policy = _policy_of(connection, ruling.key_of(row))
@@ -63,11 +64,12 @@ def explain(connection: Connection, settings: Settings, draft: Draft) -> dict[st
     start = max(clock.now(), draft.row["scheduled_time"] or clock.now())
     plan = _Plan(start, made.retry or row.retry_preset or settings.retry_preset, made.expires)
     about = {"message_id": None, "recipient": draft.row["recipient"], "canary": row.canary_version == policy.version}
-    return _told(settings, row, facts, policy, made, plan, about)
+    told = _told(settings, row, facts, policy, made, plan, about)
+    return told | {"pacing": _pacing(connection, paces, _source_of(made), facts)}
 
 
 def explain_message(
-    connection: Connection, settings: Settings, principal: Principal, message_id: UUID
+    connection: Connection, settings: Settings, paces: Paces, principal: Principal, message_id: UUID
 ) -> dict[str, Any]:
     """What was decided about a message, with the policy that ruled it. Raises NotFound."""
     found = rows(connection, _OF_MESSAGE, message_id, principal.account_id, principal.environment)
@@ -84,7 +86,16 @@ def explain_message(
     about = {"message_id": encode("msg", row.id), "recipient": row.recipient,
              "canary": row.canary_version == policy.version}  # fmt: skip
     answer = _told(settings, row, facts, policy, made, plan, about)
-    return answer | {"decision": _recorded(row, made)}
+    chosen = None if row.ended_at else row.source_id or _source_of(made)
+    return answer | {"decision": _recorded(row, made), "pacing": _pacing(connection, paces, chosen, facts)}
+
+
+def _source_of(made: Decision) -> UUID | None:
+    return made.route.source_id if made.route else None
+
+
+def _pacing(connection: Connection, paces: Paces, source_id: UUID | None, facts: Facts) -> dict[str, Any] | None:
+    return None if source_id is None else path_limits.limits_of(connection, paces, source_id, facts)
 
 
 def _decided(connection: Connection, row: Any, facts: Facts, policy: Policy) -> Decision:

@@ -15,11 +15,10 @@ from common.db.session import rows, transaction
 from common.domain.tiers import TIERS
 from common.pacing import Paces
 from common.queueing import publisher, tasks
-from common.services import due, messages, parking, routing, tickets
+from common.services import due, messages, parking, routing, scopes, tickets
 from deploy.ports import settle_ports
 from tests.builders import Account, an_account, some_messages
 from tests.fakes.counting import Receiver
-from workers.delivery import scopes
 from workers.delivery import tasks as worker
 
 pytestmark = pytest.mark.usefixtures("database")

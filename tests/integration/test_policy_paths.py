@@ -16,9 +16,9 @@ from common.domain.ids import new_id
 from common.domain.outcomes import Outcome
 from common.domain.path_health import Marks
 from common.services import delivery, pace_limits, path_health, routing, ruling
+from common.services.scopes import scope_of_relay, within
 from tests.builders import Account, an_account, some_messages
 from workers.delivery.learning import Learning
-from workers.delivery.scopes import scope_of_relay, within
 from workers.delivery.ways import Ways
 
 

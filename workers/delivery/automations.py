@@ -4,7 +4,6 @@ Never here: which reply does (domain/automations.py), or SQL.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from uuid import UUID
 
 import structlog
@@ -16,9 +15,10 @@ from common.db.session import transaction
 from common.domain.automations import triggered
 from common.domain.outcomes import Outcome
 from common.domain.reply_matching import plain
-from common.pacing import Level, Paces, Scope
+from common.pacing import Paces, Scope
 from common.services import automations
 from common.services.automations import InForce
+from common.services.scopes import slowed, suspending
 
 log = structlog.get_logger()
 
@@ -63,19 +63,8 @@ class Automations:
             return scope, None
         now = clock.now()
         found = [each for each in found if each.until > now]
-        level = scope.levels[-1]
-        for each in found:
-            level = _within(level, each)
-        suspending = [each for each in found if each.suspend]
-        last = max(suspending, key=lambda each: each.until) if suspending else None
-        return replace(scope, levels=(*scope.levels[:-1], level)), last
+        return slowed(scope, found), suspending(found)
 
     def _load(self) -> dict[str, list[InForce]]:
         with transaction() as connection:
             return automations.in_force(connection)
-
-
-def _within(level: Level, holds: InForce) -> Level:
-    connections = min(level.connections, holds.connections or level.connections)
-    rate = min(level.per_second, holds.per_minute / 60 if holds.per_minute else level.per_second)
-    return replace(level, connections=connections, per_second=rate, start=min(level.start, connections))

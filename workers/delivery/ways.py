@@ -21,10 +21,10 @@ from common.domain.sites import Site, identify
 from common.pacing import Scope
 from common.services import pace_limits, sources
 from common.services.path_health import RELAY
+from common.services.scopes import scope_of_relay, scope_of_site, within
 from common.services.sources import Exit
 from workers.delivery.learning import Learning
 from workers.delivery.mx import MOST_ADDRESSES, Exchangers, Host, Verdict, find_addresses, find_exchangers
-from workers.delivery.scopes import scope_of_relay, scope_of_site, within
 from workers.delivery.smtp import Demand, Target
 from workers.delivery.sts import Policies
 from workers.delivery.tls import ORDER, Undecided, demand_for, permitted

@@ -122,6 +122,40 @@ class PlannedAttemptOut(out.Out):
     after_seconds = out.number("Seconds after the one before.", 30.0)
 
 
+class PaceLevelOut(out.Out):
+    """One thing with limits of its own: a relay, a site (the mail hosts), or the provider around it."""
+
+    level = out.text("`relay`, `site` or `provider`.", "provider")
+    connections = out.whole("At once, at most.", 5)
+    connections_origin = out.text(
+        "`built_in`, `provider …`, `account`, `operator`, or `automation … until …`.", "provider google"
+    )
+    connections_believed = out.whole("How many it is believed to bear now.", 4, null=True)
+    connections_in_use = out.whole("How many are in use now; null while that is not known.", 3, null=True)
+    connections_shown_for_seconds = out.number("So long a limit that it has shown is not tried again.", null=True)
+    connects_per_minute = out.whole("New connections, at most; null without a limit.", 100, null=True)
+    connect_wait_seconds = out.number("How soon one more may be opened.", 0.0, null=True)
+    per_second = out.number("Mails, at most.", 100.0)
+    per_second_origin = out.text("As above; of a relay also `profile …`.", "automation google-rate until …")
+    rate_wait_seconds = out.number("How soon the rate lets the next mail go.", 0.0, null=True)
+    rests_for_seconds = out.number("So long it is left alone: it asked for less, or nobody answers.", null=True)
+
+
+class PacingOfPathOut(out.Out):
+    """How mail of this way out is paced there, and how much of it is used now."""
+
+    source = out.text("The way out.", "ses-eu")
+    place = out.text("The destination.", "google")
+    levels = out.listed(PaceLevelOut, "The narrower first; all of them must allow a mail.")
+    waits_for = out.text(
+        "What a mail would wait for now: `connections`, `connects`, `rate`, `queue`, `rest`, `suspended`.",
+        "rate",
+        null=True,
+    )
+    detail = out.text("The same as a sentence.", "Pacing of google: 2 mails a second are the limit.", null=True)
+    next_at = out.moment("When the next mail may go, at the latest; null while that is not known.", null=True)
+
+
 class RoutingOut(out.Out):
     """The whole decision about a mail."""
 
@@ -141,5 +175,6 @@ class RoutingOut(out.Out):
     decision = out.nested(DecisionOut, "What becomes of it.")
     rules = out.listed(AskedRuleOut, "Every rule in order.")
     terms = out.listed(TermOut, "What holds for it, with origins.")
+    pacing = out.nested(PacingOfPathOut, "The pace of its way; null for a sink, without a way, at its end.", null=True)
     attempts = out.listed(PlannedAttemptOut, "The timetable.")
     expires_at = out.moment("When it is given up.", null=True)

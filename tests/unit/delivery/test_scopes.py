@@ -7,8 +7,8 @@ import pytest
 
 from common.domain.providers import PROVIDERS, Provider, provider_named
 from common.domain.sites import identify
+from common.services.scopes import scope_of_site
 from common.services.sources import Exit
-from workers.delivery.scopes import scope_of_site
 
 
 def a_way(most_mails: int | None = None) -> Exit:
