@@ -9,7 +9,7 @@ SPREAD := -n 3 --dist loadfile --no-loadscope-reorder
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test sure bench fuzz chaos simulate doctor reset docs lock
+.PHONY: help setup run peers test sure bench fuzz chaos simulate doctor reset docs lock
 
 help: ## print this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,7 +28,12 @@ $(STAMP): deploy/requirements.lock pyproject.toml
 run: setup ## start everything here; Ctrl-C stops it, the data stays
 	@exec $(BIN)/python -m deploy.local
 
-test: setup ## style, types, import contracts, then every test
+peers: ## fetch the npm clients that the tests compare with; without npm those tests are skipped
+	@if command -v npm >/dev/null && [ ! tests/peers/node_modules/.package-lock.json -nt tests/peers/package-lock.json ]; then \
+		(cd tests/peers && npm ci --no-audit --no-fund --silent --fetch-retries 1 --fetch-timeout 30000 \
+			&& touch node_modules/.package-lock.json) || echo "without the packages of tests/peers"; fi
+
+test: setup peers ## style, types, import contracts, then every test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy

@@ -35,17 +35,20 @@ def ask(token: str) -> Response:
 @blueprint.post("/u/<token>")
 @public
 def answer(token: str) -> Response:
-    """One click (`List-Unsubscribe=One-Click`), or the page's form with `choice`: scope, all or none."""
+    """One click (`List-Unsubscribe=One-Click`), or one of the page's forms with `choice`: scope, all or none; or
+    topics, with a `topic` for each that is still wanted."""
     what, now = _read(token)
     if what is None or now is None:
         return _page(None, "invalid", 404)
     one_click = _ONE_CLICK in request.form
     choice = "scope" if one_click else request.form.get("choice")
-    if choice not in ("scope", "all", "none"):
+    if choice not in ("scope", "all", "none", "topics"):
         return _page(now, "ask", 400, what=what)
     with transaction() as connection:
         if choice == "none":
             feedback.opt_in(connection, what)
+        elif choice == "topics":
+            feedback.prefer(connection, what, request.form.getlist("topic"), source="page")
         else:
             source = "one_click" if one_click else "page"
             feedback.opt_out(connection, what, ALL if choice == "all" else what.scope, source=source)
@@ -53,7 +56,7 @@ def answer(token: str) -> Response:
     assert after is not None
     if one_click:
         return Response("unsubscribed\n", mimetype="text/plain")
-    return _page(after, "resumed" if choice == "none" else _state(after), what=what)
+    return _page(after, {"none": "resumed", "topics": "saved"}.get(choice) or _state(after), what=what)
 
 
 def _read(token: str) -> tuple[Unsubscription | None, Standing | None]:
@@ -78,6 +81,7 @@ def _page(now: Standing | None, state: str, status: int = 200, what: Unsubscript
         sender=now.sender if now else "",
         recipient=what.recipient if what else "",
         narrow=what is not None and what.scope != ALL,
+        topics=_topics(now) if now is not None and ALL not in now.scopes else [],
     )
     response = make_response(page, status)
     response.headers["Content-Security-Policy"] = _CSP
@@ -85,6 +89,11 @@ def _page(now: Standing | None, state: str, status: int = 200, what: Unsubscript
     response.headers["Cache-Control"] = "no-store"
     response.headers["X-Robots-Tag"] = "noindex"
     return response
+
+
+def _topics(now: Standing) -> list[tuple[str, str, bool]]:
+    """Name, what people read, and whether it is still wanted."""
+    return [(each, each.replace("-", " ").replace("_", " "), f"topic:{each}" not in now.scopes) for each in now.topics]
 
 
 def _language(locale: str | None) -> str:

@@ -16,6 +16,9 @@ class Words:
     stopped_all: str
     undo: str
     resumed: str
+    choose: str
+    save: str
+    saved: str
     invalid_title: str
     invalid: str
 
@@ -31,6 +34,9 @@ WORDS = {
         "Done. You will not receive mail from {sender} any more.",
         "I changed my mind: send it again",
         "You will receive mail from {sender} again.",
+        "Or choose what you receive from {sender}:",
+        "Save",
+        "Saved. You receive only what is chosen below.",
         "This link does not work",
         "It is incomplete or was changed on its way. Open it from the mail again, or answer that mail.",
     ),
@@ -44,6 +50,9 @@ WORDS = {
         "完了しました。{sender} からのメールは届かなくなります。",
         "取り消して、もう一度受け取る",
         "{sender} からのメールが再び届きます。",
+        "または、{sender} から受け取る内容を選んでください：",
+        "保存する",
+        "保存しました。下で選んだ内容だけが届きます。",
         "このリンクは使えません",
         "リンクが途中で切れたか、変更されています。メールからもう一度開くか、そのメールに返信してください。",
     ),
@@ -57,6 +66,9 @@ WORDS = {
         "Erledigt. Von {sender} kommt keine Mail mehr.",
         "Doch wieder schicken",
         "Mail von {sender} kommt wieder.",
+        "Oder wählen Sie, was Sie von {sender} bekommen:",
+        "Speichern",
+        "Gespeichert. Sie bekommen nur, was unten gewählt ist.",
         "Dieser Link funktioniert nicht",
         "Er ist unvollständig oder wurde verändert. Öffnen Sie ihn erneut aus der Mail oder antworten Sie ihr.",
     ),
@@ -70,6 +82,9 @@ WORDS = {
         "C’est fait. Vous ne recevrez plus de messages de {sender}.",
         "J’ai changé d’avis",
         "Vous recevrez de nouveau les messages de {sender}.",
+        "Ou choisissez ce que vous recevez de {sender} :",
+        "Enregistrer",
+        "C’est enregistré. Vous recevez seulement ce qui est choisi ci-dessous.",
         "Ce lien ne fonctionne pas",
         "Il est incomplet ou a été modifié. Ouvrez-le de nouveau depuis le message, ou répondez à ce message.",
     ),
@@ -83,6 +98,9 @@ WORDS = {
         "Hecho. Ya no recibirá correo de {sender}.",
         "He cambiado de opinión",
         "Volverá a recibir correo de {sender}.",
+        "O elija qué recibe de {sender}:",
+        "Guardar",
+        "Guardado. Recibirá solo lo elegido abajo.",
         "Este enlace no funciona",
         "Está incompleto o ha cambiado por el camino. Ábralo otra vez desde el correo o responda a ese correo.",
     ),

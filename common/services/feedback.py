@@ -1,9 +1,9 @@
-"""unsubscribe, opt_out, opt_in, complain: what recipients say back. Event and suppression are one transaction.
+"""unsubscribe, opt_out, opt_in, prefer, complain: what recipients say back. Event and suppression are one transaction.
 
 Called by whoever heard it: the one-click page, the inbound port, the simulator. Never here: how it was heard.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -65,18 +65,29 @@ _STANDING = """
 SELECT a.name AS account, m.environment, c.locale, c.sender,
        array(SELECT s.scope FROM suppressions s
               WHERE s.account_id = a.id AND s.environment = coalesce(m.environment, 'live') AND s.recipient_key = %s
-                AND (s.expires_at IS NULL OR s.expires_at > now())) AS scopes
+                AND (s.expires_at IS NULL OR s.expires_at > now())) AS scopes,
+       array(SELECT DISTINCT n.topic FROM (
+               SELECT t.topic, t.environment FROM messages t WHERE t.account_id = a.id AND t.recipient_key = %s
+                ORDER BY t.created_at DESC LIMIT %s) n
+              WHERE n.topic IS NOT NULL AND n.environment = coalesce(m.environment, 'live')) AS topics
   FROM accounts a LEFT JOIN messages m ON m.id = %s AND m.account_id = a.id
   LEFT JOIN message_contents c ON c.message_id = m.id
  WHERE a.id = %s
 """
 
 
+TOPICS_OF = 500
+"""So many of the newest mails to a recipient say which topics there are."""
+
+_TOPIC = "topic:"
+
+
 @dataclass(frozen=True, slots=True)
 class Standing:
     """Who writes to the holder of an unsubscribe link, in what language, and what they have stopped already.
 
-    `known` says whether the message still exists; `scopes` are those of the recipient's suppressions.
+    `known` says whether the message still exists; `scopes` are those of the recipient's suppressions, `topics` those of
+    the newest mails to them and those they have stopped, by name.
     """
 
     sender: str
@@ -84,17 +95,21 @@ class Standing:
     locale: str | None
     scopes: frozenset[str]
     known: bool
+    topics: tuple[str, ...] = ()
 
 
 def standing(connection: Connection, what: Unsubscription) -> Standing | None:
     """What a link is about now, or None when its account is gone."""
-    found = rows(connection, _STANDING, what.recipient, what.message_id, what.account_id)
+    found = rows(connection, _STANDING, what.recipient, what.recipient, TOPICS_OF, what.message_id, what.account_id)
     if not found:
         return None
     row = found[0]
     sender = row.sender or {}
     name = sender.get("name") or sender.get("email") or row.account
-    return Standing(name, row.environment or "live", row.locale, frozenset(row.scopes), row.environment is not None)
+    scopes = frozenset(row.scopes)
+    stopped = {scope.removeprefix(_TOPIC) for scope in scopes if scope.startswith(_TOPIC)}
+    topics = tuple(sorted({*row.topics, *stopped}))
+    return Standing(name, row.environment or "live", row.locale, scopes, row.environment is not None, topics)
 
 
 def opt_out(connection: Connection, what: Unsubscription, scope: str, *, source: str) -> bool:
@@ -117,8 +132,9 @@ def opt_out(connection: Connection, what: Unsubscription, scope: str, *, source:
     return True
 
 
-def opt_in(connection: Connection, what: Unsubscription) -> None:
-    """Take back what the recipient of a link stopped; bounces, complaints and the account's own entries stay."""
+def opt_in(connection: Connection, what: Unsubscription, scopes: Sequence[str] | None = None) -> None:
+    """Take back what the recipient of a link stopped, or only these scopes; bounces, complaints and the account's own
+    entries stay."""
     now = standing(connection, what)
     if now is None:
         return
@@ -126,9 +142,21 @@ def opt_in(connection: Connection, what: Unsubscription) -> None:
         connection,
         "DELETE FROM suppressions WHERE account_id = %s AND environment = %s AND recipient_key = %s AND reason = %s"
         " AND scope = ANY(%s) RETURNING id, recipient, reason, scope",
-        what.account_id, now.environment, what.recipient, UNSUBSCRIBED, [what.scope, ALL],
+        what.account_id, now.environment, what.recipient, UNSUBSCRIBED,
+        [what.scope, ALL] if scopes is None else list(scopes),
     )  # fmt: skip
     events.record(connection, [_listed("suppression.deleted", what, now, row) for row in gone])
+
+
+def prefer(connection: Connection, what: Unsubscription, wanted: Collection[str], *, source: str) -> None:
+    """Of the topics there are the recipient of a link wants these and no others; what is no topic of theirs is left."""
+    now = standing(connection, what)
+    if now is None:
+        return
+    for topic in now.topics:
+        if topic not in wanted:
+            opt_out(connection, what, _TOPIC + topic, source=source)
+    opt_in(connection, what, [_TOPIC + topic for topic in now.topics if topic in wanted])
 
 
 def _listed(name: str, what: Unsubscription, now: Standing, row: Any) -> NewEvent:

@@ -131,3 +131,63 @@ def test_the_page_speaks_another_language_than_the_mail(
         run(connection, "UPDATE message_contents SET locale = %s WHERE message_id = %s", locale, what.message_id)
     page = client.get(url, headers={"Accept-Language": browser}).text
     assert f'<html lang="{language}">' in page and WHO in page and "<script" not in page
+
+
+def sent_about(what: Unsubscription, *topics: str | None, environment: str = "live") -> None:
+    with transaction() as connection:
+        run(
+            connection,
+            "INSERT INTO messages (id, account_id, environment, status, tier, created_at, updated_at, next_attempt_at,"
+            " recipient, recipient_key, recipient_domain, policy_version, topic)"
+            " SELECT uuidv7(), %s, %s, 'delivered', 1, now(), now(), now(), %s, %s, 'example.net', 1, t"
+            " FROM unnest(%s::text[]) t",
+            what.account_id, environment, WHO, WHO, list(topics),
+        )  # fmt: skip
+
+
+def test_the_page_offers_topics_of_others_or_none(client: FlaskClient) -> None:
+    url, what = link()
+    assert 'name="topic"' not in client.get(url).text
+    sent_about(what, "weekly", "weekly", "product-updates", None)
+    sent_about(what, "trial", environment="test")
+    _, other = link()
+    sent_about(other, "secret")
+    page = client.get(url).text
+    assert [name for name in ("weekly", "product-updates", "trial", "secret") if f'value="{name}"' in page] == [
+        "weekly", "product-updates"]  # fmt: skip
+    assert page.count(" checked>") == 3 and "product updates" in page, "both topics, and the choice of the kind"
+
+
+def test_a_topic_that_was_left_out_still_comes_or_a_chosen_one_stops(client: FlaskClient) -> None:
+    url, what = link()
+    sent_about(what, "weekly", "offers")
+    page = client.post(url, data={"choice": "topics", "topic": ["weekly", "nobodys"]})
+    assert page.status_code == 200 and 'value="weekly" checked' in page.text and 'value="offers">' in page.text
+    assert stopped(what) == [("topic:offers", "user_unsubscribed")]
+    assert (told(what, "message.unsubscribed"), told(what, "suppression.created")) == (1, 1)
+    client.post(url, data={"choice": "topics", "topic": ["offers"]})
+    assert stopped(what) == [("topic:weekly", "user_unsubscribed")]
+    assert told(what, "suppression.deleted") == 1
+    client.post(url, data={"choice": "topics"})
+    assert [scope for scope, _ in stopped(what)] == ["topic:offers", "topic:weekly"]
+
+
+def test_a_topic_that_the_account_stopped_is_freed_by_its_reader(client: FlaskClient) -> None:
+    url, what = link()
+    sent_about(what, "weekly")
+    with transaction() as connection:
+        run(
+            connection,
+            "INSERT INTO suppressions (id, account_id, environment, recipient, recipient_key, reason, scope)"
+            " VALUES (uuidv7(), %s, 'live', %s, %s, 'manual', 'topic:weekly')",
+            what.account_id, WHO, WHO,
+        )  # fmt: skip
+    client.post(url, data={"choice": "topics", "topic": ["weekly"]})
+    assert stopped(what) == [("topic:weekly", "manual")]
+
+
+def test_who_stopped_everything_is_offered_single_topics(client: FlaskClient) -> None:
+    url, what = link()
+    sent_about(what, "weekly")
+    client.post(url, data={"choice": "all"})
+    assert 'name="topic"' not in client.get(url).text
