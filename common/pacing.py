@@ -17,7 +17,7 @@ from redis.retry import Retry
 
 from common import clock
 from common.config import Settings
-from common.pacing_scripts import FINISH, LOOK, PARK, RENEW, TAKE
+from common.pacing_scripts import FINISH, LOOK, MARK, PARK, RENEW, TAKE
 from common.pacing_values import Feedback as Feedback
 from common.pacing_values import Grant as Grant
 from common.pacing_values import Level as Level
@@ -85,7 +85,7 @@ class Paces:
         count, limit, level, used, most, wait = found
         if count:
             self._hold(lease, scope)
-            return Grant(int(count), queued=bool(level), room=bool(used))
+            return Grant(int(count), queued=bool(level), mark=int(most), room=bool(used))
         key = scope.levels[int(level) - 1].key
         return Grant(0, limit.decode(), key, int(used), float(most), float(wait) / 1000)
 
@@ -97,16 +97,21 @@ class Paces:
             return 1.0, step
         return float(found[0]) / 1000, float(found[1]) / 1000
 
+    def mark_parked(self, scope: Scope) -> None:
+        """Tell whoever holds a connection that mail is parked. After its commit: who is told must find it."""
+        self._ask(MARK, scope, [])
+
     def finish(
-        self, scope: Scope, lease: str, feedback: Feedback, *, keep_seconds: float = 0.0, drained: bool = False
+        self, scope: Scope, lease: str, feedback: Feedback, *, keep_seconds: float = 0.0, drained: int | None = None
     ) -> tuple[bool, bool]:
         """Tell what came of it and give the lease back; with `keep_seconds` an idle connection keeps it so long,
-        if there is plenty of room. `drained`: nobody waits. Answers whether it was kept, and whether mail may be
-        parked; with `keep_seconds` a lease that is not kept is still held, for the connection to be closed first."""
+        if there is plenty of room. `drained`: the mark before a look that found nobody parked. Answers whether it was
+        kept, and whether mail may be parked; with `keep_seconds` a lease that is not kept is still held, for the
+        connection to be closed first."""
         flags = (int(feedback.crowded), int(feedback.throttled))
         arguments = [lease, feedback.good, feedback.bad, *flags, feedback.unused, int(keep_seconds * 1000)]
         arguments += [
-            int(drained),
+            -1 if drained is None else drained,
             self._scaled(CEILING_SECONDS),
             self._scaled(REST_SECONDS),
             feedback.lost,

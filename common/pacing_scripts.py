@@ -2,8 +2,9 @@
 
 State: `n` the connections that are believed in, `ceiling` and `ceiling_until` what a server has shown, `tat`
 when the next mail is due by the rate (GCRA), `connect_tat` the same of the next connection, `queue` until when parked
-mail has turns, `lost` how many times over everybody who was let try found nobody, `losses` how many did in a row,
-`rest_until` and `fails` what follows that, or a server that asks for less. Times are milliseconds of Redis's own clock.
+mail has turns, `parked` and `drained` of the widest level how often mail was parked, and up to which of these times none
+was left, `lost` how many times over everybody who was let try found nobody, `losses` how many did in a row, `rest_until`
+and `fails` what follows that, or a server that asks for less. Times are milliseconds of Redis's own clock.
 """
 
 # A rate that has been raised since must not wait out the old one: `tat` is believed only as far as the rate allows.
@@ -57,6 +58,11 @@ local function able_of(level, tier)
   local tat = math.max(tat_of(level), now)
   return math.floor((now + slack - tat) / step) + 1, math.ceil(tat - slack - now)
 end
+local function marks()
+  local known = redis.call('HMGET', KEYS[levels * 2 - 1], 'parked', 'drained')
+  local parked = tonumber(known[1] or '') or 0
+  return parked, parked > (tonumber(known[2] or '') or 0)
+end
 local KEPT = 1800
 local COHORTS = 3
 """
@@ -66,7 +72,8 @@ TAKE = (
     + """
 local lease, tier, wanted, woken, ttl = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4] == '1', tonumber(ARGV[5])
 local good, opened = tonumber(ARGV[6]), tonumber(ARGV[7])
-local count, queued, room = wanted, 0, 1
+local count, room = wanted, 1
+local parked, queued = marks()
 for level = 1, levels do connected(level, opened) end
 local fresh = {}
 for level = 1, levels do
@@ -75,7 +82,6 @@ for level = 1, levels do
   local held = lease ~= '' and redis.call('ZSCORE', leases, lease)
   fresh[level] = not held
   local queue = num(state, 'queue')
-  if queue then queued = 1 end
   if not held then
     local rest = num(state, 'rest_until')
     if rest and rest > now then return {0, 'rest', level, 0, '0', tostring(math.ceil(rest - now))} end
@@ -111,7 +117,7 @@ for level = 1, levels do
   if redis.call('ZCARD', leases) + 1 >= math.floor(believed(level)) then room = 0 end
   redis.call('EXPIRE', state, KEPT)
 end
-return {count, '', queued, room, '0', '0'}
+return {count, '', queued and 1 or 0, room, tostring(parked), '0'}
 """
 )
 
@@ -159,6 +165,11 @@ return {tostring(math.ceil(first - now)), tostring(step)}
 """
 )
 
+MARK = """
+redis.call('HINCRBY', KEYS[#KEYS - 1], 'parked', 1)
+redis.call('EXPIRE', KEYS[#KEYS - 1], 1800)
+"""
+
 # Success raises what is believed by 1/N and only while the connections are in use; a mark against the host lowers it
 # by 1/N, so that both balance at the same share whatever N is. A server that says "too many connections" has shown
 # its limit: one below what was open. Who asks for less while nobody else is let in gets a rest, longer each time.
@@ -169,9 +180,15 @@ FINISH = (
     + """
 local lease, good, bad = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local crowded, throttled, unused, keep = ARGV[4] == '1', ARGV[5] == '1', tonumber(ARGV[6]), tonumber(ARGV[7])
-local drained, ceiling_ms, rest_ms = ARGV[8] == '1', tonumber(ARGV[9]), tonumber(ARGV[10])
+local drained, ceiling_ms, rest_ms = tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])
 local lost, opened = tonumber(ARGV[11]), tonumber(ARGV[12])
-local kept, queued = keep > 0, 0
+local kept = keep > 0
+local parked, queued = marks()
+local empty = drained >= parked
+if empty then
+  queued = false
+  redis.call('HSET', KEYS[levels * 2 - 1], 'drained', parked)
+end
 for level = 1, levels do
   local state, leases = KEYS[level * 2 - 1], KEYS[level * 2]
   redis.call('ZREMRANGEBYSCORE', leases, '-inf', now)
@@ -202,8 +219,7 @@ for level = 1, levels do
     local tat = num(state, 'tat')
     if tat then redis.call('HSET', state, 'tat', string.format('%.3f', tat - unused * step_of(level))) end
   end
-  if redis.call('HEXISTS', state, 'queue') == 1 then queued = 1 end
-  if drained then redis.call('HDEL', state, 'queue') end
+  if empty then redis.call('HDEL', state, 'queue') end
   redis.call('EXPIRE', state, math.max(KEPT, math.ceil(ceiling_ms / 1000)))
   if used + 1 > (math.floor(n) - 1) / 2 then kept = false end
 end
@@ -214,7 +230,7 @@ for level = 1, levels do
     redis.call('ZREM', KEYS[level * 2], lease)
   end
 end
-return {kept and 1 or 0, queued}
+return {kept and 1 or 0, queued and 1 or 0}
 """
 )
 

@@ -43,8 +43,8 @@ class Scope:
 @dataclass(frozen=True, slots=True)
 class Grant:
     """`count` mails may go now over the lease. Otherwise `limit` (connections, connects, rate, queue, rest) of the
-    level `key` refused, at `used` of `most`, for about `wait` seconds. `queued`: mail may be parked
-    here; `room`: one more connection would be granted."""
+    level `key` refused, at `used` of `most`, for about `wait` seconds. `queued`: mail may be parked here, as `mark` says
+    how often; `room`: one more connection would be granted."""
 
     count: int
     limit: str = ""
@@ -53,6 +53,7 @@ class Grant:
     most: float = 0.0
     wait: float = 0.0
     queued: bool = True
+    mark: int = 0
     room: bool = False
 
 

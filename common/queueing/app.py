@@ -9,7 +9,6 @@ from common.config import Settings, current_settings
 from common.queueing.queues import ALL, MAINTENANCE
 from common.queueing.tasks import FOLD_EVENTS, PRUNE
 
-VISIBILITY_SECONDS = 1200
 LONGEST_COUNTDOWN = 60
 PRUNE_SECONDS = 600
 FOLD_SECONDS = 5
@@ -35,10 +34,7 @@ def _transport_options(settings: Settings, publisher: bool) -> dict[str, Any]:
     if broker_url(settings).startswith("amqp"):
         return {"confirm_publish": True}
     options: dict[str, Any] = {
-        "visibility_timeout": VISIBILITY_SECONDS,
-        "unacked_restore_interval": 15,
-        "unacked_restore_throttle": 1,
-        "unacked_mutex_expire": 30,
+        "ack_emulation": False,
         "priority_steps": [0],
         "queue_order_strategy": "priority",
         "socket_timeout": 0.5 if publisher else 5,

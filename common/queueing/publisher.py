@@ -6,6 +6,7 @@ re-issues it. Never here: rows.
 """
 
 import contextlib
+import json
 import os
 import threading
 import time
@@ -28,9 +29,14 @@ BREAKER_SECONDS = 2.0
 MAX_WAITING = 200_000
 MOST_LINES = 10_000
 URGENT = ".critical"
-GATHER_SECONDS = 0.025
-"""A line that has just published gathers this long before its next ticket; an idle line and the
-critical tier never wait (docs/decisions/0005-busy-lines-gather.md)."""
+GATHER_SECONDS, GATHER_LONGER_SECONDS = 0.025, 0.075
+"""A line that has just published gathers this long before its next ticket, and longer when that one carried
+`BUSY_IDS`; an idle line and the critical tier never wait (docs/decisions/0005-busy-lines-gather.md)."""
+
+BUSY_IDS = 8
+
+LEFT_AT = "left_at"
+"""The header of a ticket that says when it was left, in seconds since 1970."""
 
 Line = tuple[str, str, str, int]
 """Task name, queue, group (ids of different groups never share a ticket), countdown in seconds."""
@@ -48,7 +54,7 @@ class Publisher:
         self._connection: Any = None
         self._producer: Any = None
         self._waiting: dict[Line, deque[str]] = {}
-        self._published: dict[Line, float] = {}
+        self._gathered: dict[Line, float] = {}
         self._count = 0
         self._wake = threading.Condition()
         self._open_until = 0.0
@@ -87,7 +93,7 @@ class Publisher:
             now = time.monotonic()
             soonest = None
             for line, waiting in self._waiting.items():
-                due = self._published.get(line, 0.0) + GATHER_SECONDS
+                due = self._gathered.get(line, 0.0)
                 if line[1].endswith(URGENT) or len(waiting) >= self._size or due <= now:
                     self._idle = False
                     return line
@@ -102,9 +108,10 @@ class Publisher:
         if queue:
             self._waiting[line] = queue
         self._count -= len(ids)
-        if len(self._published) > MOST_LINES:
-            self._published.clear()
-        self._published[line] = time.monotonic()
+        if len(self._gathered) > MOST_LINES:
+            self._gathered.clear()
+        gather = GATHER_SECONDS if len(ids) < BUSY_IDS else GATHER_LONGER_SECONDS
+        self._gathered[line] = time.monotonic() + gather
         return ids
 
     def _publish(self, line: Line, ids: list[str]) -> None:
@@ -131,7 +138,7 @@ class Publisher:
             exchange=self._exchange,
             routing_key=queue,
             serializer="json",
-            headers=message.headers,
+            headers=message.headers | {LEFT_AT: time.time()},
             delivery_mode=2,
             retry=False,
             declare=[],
@@ -143,6 +150,16 @@ class Publisher:
         with contextlib.suppress(Exception):
             if connection is not None:
                 connection.close()
+
+
+def age_of(ticket: bytes | None) -> float | None:
+    """Seconds since a ticket was left, as it lies in Redis; 0 for none; None where it does not say."""
+    if ticket is None:
+        return 0.0
+    try:
+        return max(0.001, time.time() - float(json.loads(ticket)["headers"][LEFT_AT]))
+    except (ValueError, TypeError, LookupError):
+        return None
 
 
 _publishers: dict[int, Publisher] = {}

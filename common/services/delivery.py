@@ -74,18 +74,25 @@ def claim(connection: Connection, ids: Sequence[UUID], owner: UUID, lease_second
     return [Claimed(r.id, r.lease_epoch, r) for r in found if not r.suppressed]
 
 
+# A lease that is still fresh stays as it is: the update then touches no index.
 _FENCE = """
-UPDATE messages m SET phase = 'data', lease_until = clock_timestamp() + make_interval(secs => %s)
+UPDATE messages m SET phase = 'data', lease_until = CASE
+         WHEN m.lease_until < clock_timestamp() + make_interval(secs => %s)
+         THEN clock_timestamp() + make_interval(secs => %s) ELSE m.lease_until END
   FROM json_to_recordset(%s) AS x(id uuid, epoch integer)
  WHERE m.id = x.id AND m.lease_epoch = x.epoch AND m.lease_until IS NOT NULL
-RETURNING m.id
+RETURNING m.id, extract(epoch FROM m.lease_until - clock_timestamp())::double precision AS seconds
 """
 
+FRESH = 0.6
+"""The share of a lease that must be left for it to be kept as it is."""
 
-def fence(connection: Connection, leases: Sequence[Claimed], lease_seconds: float) -> set[UUID]:
-    """Mark messages as about to be sent; answers those still owned. No answer, no final dot (lifecycle 3.3)."""
+
+def fence(connection: Connection, leases: Sequence[Claimed], lease_seconds: float) -> dict[UUID, float]:
+    """Mark messages as about to be sent; answers those still owned with the seconds left of their lease. No answer, no
+    final dot (lifecycle 3.3)."""
     wanted = as_json([{"id": lease.id, "epoch": lease.epoch} for lease in leases])
-    return {r.id for r in rows(connection, _FENCE, lease_seconds, wanted)}
+    return {r.id: r.seconds for r in rows(connection, _FENCE, lease_seconds * FRESH, lease_seconds, wanted)}
 
 
 _RENEW = """

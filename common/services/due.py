@@ -12,8 +12,9 @@ from sqlalchemy import Connection
 
 from common import clock
 from common.config import Settings
-from common.db.session import rows
+from common.db.session import as_json, rows
 from common.domain import retry
+from common.domain.tiers import TIERS
 from common.queueing.app import LONGEST_COUNTDOWN
 from common.services import delivery, doubts, lifecycle
 from common.services.consequences import unknown_change
@@ -65,29 +66,45 @@ def arm(connection: Connection) -> list[Due]:
     return [Due(r.id, "retry", r.tier, r.path or "", max(0.0, float(r.wait))) for r in found]
 
 
+# Queue by queue, so that the index bounds what is read, however much waits in another.
 _SWEEP = """
-WITH lost AS (
-  SELECT id FROM messages m
-   WHERE status IN ('queued', 'accepted', 'deferred') AND lease_until IS NULL AND NOT held
-     AND next_attempt_at <= now()
-     AND coalesce(ticket_at, next_attempt_at) <= now() - make_interval(secs =>
-           CASE WHEN (CASE WHEN status = 'queued' THEN 'routing.' ELSE 'delivery.' END || tier) = ANY(%s)
-                THEN 2 ELSE 15 END * power(4, least(ticket_count, 3) - 1))
-   ORDER BY tier, queue_position LIMIT %s FOR UPDATE SKIP LOCKED)
+WITH q AS MATERIALIZED (
+  SELECT * FROM json_to_recordset(%s) AS q(routing boolean, tier smallint, behind double precision,
+                                           patience double precision)
+), lost AS (
+  SELECT f.id FROM q CROSS JOIN LATERAL (
+    SELECT m.id FROM messages m
+     WHERE (m.status = 'queued') = q.routing AND m.tier = q.tier AND m.lease_until IS NULL AND NOT m.held
+       AND m.status NOT IN ('scheduled', 'delivered', 'bounced', 'complained', 'suppressed', 'cancelled', 'expired',
+                            'failed')
+       AND m.next_attempt_at <= now() - make_interval(secs => q.behind + q.patience)
+       AND coalesce(m.ticket_at, m.next_attempt_at)
+           <= now() - make_interval(secs => q.behind + q.patience * power(4, least(m.ticket_count, 3) - 1))
+     ORDER BY m.queue_position LIMIT %s FOR UPDATE SKIP LOCKED) f)
 UPDATE messages m SET ticket_at = clock_timestamp(), ticket_count = least(m.ticket_count + 1, 100)
   FROM lost WHERE m.id = lost.id
 RETURNING m.id, m.tier, m.path, m.queue_position, m.status
 """
 
 
-def sweep(connection: Connection, empty: Mapping[tuple[str, int], bool]) -> list[Due]:
+def sweep(connection: Connection, ages: Mapping[tuple[str, int], float]) -> list[Due]:
     """Due rows whose ticket seems lost, in tier and queue order.
 
-    `empty` tells for (stage, tier) whether its queue holds nothing: then two seconds are enough,
-    otherwise the backlog gets time (15 s, 1 min, 4 min) before a second ticket is left.
+    `ages`: seconds since the oldest ticket in the queue of (stage, tier) was left, 0 when it holds none; a queue that
+    is not named is not known. A row of an empty queue has lost its ticket after two seconds. Elsewhere one has whose
+    ticket is older than all that is in the queue, and 15 s more for the worker that took it (then 1 min, 4 min).
     """
-    drained = [f"{stage}.{tier}" for (stage, tier), is_empty in empty.items() if is_empty]
-    found = sorted(rows(connection, _SWEEP, drained, BATCH), key=lambda r: (r.tier, r.queue_position))
+    known = [
+        {
+            "routing": stage == "routing",
+            "tier": tier,
+            "behind": ages.get((stage, tier), 0.0),
+            "patience": 2.0 if ages.get((stage, tier)) == 0.0 else 15.0,
+        }
+        for stage in ("routing", "delivery")
+        for tier in range(len(TIERS))
+    ]
+    found = sorted(rows(connection, _SWEEP, as_json(known), BATCH), key=lambda r: (r.tier, r.queue_position))
     return [Due(r.id, "routing" if r.status == "queued" else "delivery", r.tier, r.path or "") for r in found]
 
 

@@ -47,15 +47,16 @@ def park(
 _WAKE = """
 WITH next AS (
   SELECT id FROM messages WHERE paced = %s AND lease_until IS NULL AND status IN ('accepted', 'deferred') AND NOT held
-     AND next_attempt_at > now() ORDER BY tier, queue_position LIMIT %s FOR UPDATE SKIP LOCKED)
+     AND tier <= %s AND next_attempt_at > now() ORDER BY tier, queue_position LIMIT %s FOR UPDATE SKIP LOCKED)
 UPDATE messages m SET next_attempt_at = now(), ticket_at = clock_timestamp(), ticket_count = 1
   FROM next WHERE m.id = next.id RETURNING m.id, m.tier, m.path, m.queue_position
 """
 
 
-def wake(connection: Connection, scope: str, count: int) -> list[Due]:
-    """Make the next `count` parked messages of a scope due now; the caller claims them or leaves their ticket."""
-    found = sorted(rows(connection, _WAKE, scope, count), key=lambda row: (row.tier, row.queue_position))
+def wake(connection: Connection, scope: str, count: int, *, up_to: int = len(TIERS)) -> list[Due]:
+    """Make the next `count` parked messages of a scope, of the tiers up to one, due now; the caller claims them or
+    leaves their ticket."""
+    found = sorted(rows(connection, _WAKE, scope, up_to, count), key=lambda row: (row.tier, row.queue_position))
     return [Due(row.id, "delivery", row.tier, row.path or "") for row in found]
 
 

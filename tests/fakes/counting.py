@@ -78,6 +78,7 @@ class Receiver:
             self._read(client)
         accepted, _ = self._listener.accept()
         accepted.setblocking(False)
+        accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         client = _Client(accepted)
         serving = sum(not each.turned_away for each in self._open.values())
         self._open[accepted] = client

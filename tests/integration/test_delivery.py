@@ -166,7 +166,7 @@ def test_a_frozen_worker_sends_what_another_has_taken_over(sink: Sink) -> None:
         make_due(connection, message_id)
     deliver([message_id])
     with transaction() as connection:
-        assert delivery.fence(connection, frozen, 15) == set()
+        assert not delivery.fence(connection, frozen, 15)
     assert len(read_log(sink.log)) == 1
     assert attempts(message_id) == ["abandoned", "delivered"]
 
@@ -179,12 +179,33 @@ def test_38_a_worker_dies_between_the_dot_and_the_record_and_nobody_knows(sink: 
         claimed = delivery.claim(connection, [message_id], uuid.uuid4(), 15)
     assert attempts(message_id) == ["started"]  # written before MAIL
     with transaction() as connection:
-        assert delivery.fence(connection, claimed, 15) == {message_id}
+        assert delivery.fence(connection, claimed, 15).keys() == {message_id}
     with transaction() as connection:  # the mail is out, the worker is gone
         connection.exec_driver_sql("UPDATE messages SET lease_until = now() - interval '1 s'")
         due.rescue(connection, current_settings())
     assert (attempts(message_id), status(message_id)) == (["unknown"], "deferred")
     assert violations() == []
+
+
+def test_a_fence_ends_before_its_lease_or_writes_indexes_for_nothing() -> None:
+    message_id = a_message(an_account())
+    route([message_id])
+    with transaction() as connection:
+        claimed = delivery.claim(connection, [message_id], uuid.uuid4(), 15)
+    until = "SELECT lease_until AS at FROM messages WHERE id = %s"
+    with transaction() as connection:
+        first = rows(connection, until, message_id)[0].at
+        left = delivery.fence(connection, claimed, 15)[message_id]
+        assert rows(connection, until, message_id)[0].at == first
+        assert 9 < left <= 15
+    with transaction() as connection:
+        connection.exec_driver_sql("UPDATE messages SET lease_until = clock_timestamp() + interval '5 s'")
+        left = delivery.fence(connection, claimed, 15)[message_id]
+        assert 14 < left <= 15
+    leases = Leases(current_settings())
+    leases.hold_for({message_id: left}, clock.monotonic() - left)
+    assert not leases.may_finish(message_id)
+    leases.drop([message_id])
 
 
 def test_the_final_dot_is_written_after_the_lease() -> None:
@@ -196,6 +217,7 @@ def test_the_final_dot_is_written_after_the_lease() -> None:
     leases.hold([message_id], clock.monotonic() - settings.lease_seconds)
     assert not leases.may_finish(message_id)
     assert not leases.may_finish(uuid.uuid4())
+    leases.drop([message_id])
 
 
 def test_a_message_with_an_unknown_outcome_is_risked_again_beside_others(
@@ -210,7 +232,7 @@ def test_a_message_with_an_unknown_outcome_is_risked_again_beside_others(
     windows: list[int] = []
     fence = delivery.fence
 
-    def counted(connection: Connection, leases: Sequence[delivery.Claimed], seconds: float) -> set[uuid.UUID]:
+    def counted(connection: Connection, leases: Sequence[delivery.Claimed], seconds: float) -> dict[uuid.UUID, float]:
         windows.append(len(leases))
         return fence(connection, leases, seconds)
 

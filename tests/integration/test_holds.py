@@ -247,7 +247,7 @@ def test_a_message_is_marked_by_a_hold_that_was_just_released(database: None) ->
     with transaction() as connection:
         assert not rows(connection, "SELECT FROM messages WHERE held")
         connection.exec_driver_sql("UPDATE messages SET next_attempt_at = now() - interval '3 s'")
-        assert [each.id for each in due.sweep(connection, {("routing", 1): True})] == ids
+        assert [each.id for each in due.sweep(connection, {("routing", 1): 0.0})] == ids
 
 
 def test_a_retry_escapes_a_hold(api: Api) -> None:

@@ -104,7 +104,7 @@ class MessageMachine(RuleBasedStateMachine):
     def fence(self) -> None:
         with transaction() as connection:
             owned = delivery.fence(connection, self.held, 15)
-        assert owned <= {each.id for each in self.held}
+        assert owned.keys() <= {each.id for each in self.held}
 
     @rule(data=st.data())
     def record(self, data: st.DataObject) -> None:

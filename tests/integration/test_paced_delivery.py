@@ -19,6 +19,7 @@ from common.services import due, messages, parking, routing, scopes, tickets
 from deploy.ports import settle_ports
 from tests.builders import Account, an_account, some_messages
 from tests.fakes.counting import Receiver
+from workers.delivery import slots
 from workers.delivery import tasks as worker
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -130,7 +131,7 @@ def test_a_backlog_opens_too_many_connections_or_is_queued_again_and_again(
         wait_for(office, lambda: statuses()["delivered"] == 150)
         assert receiver.peak == 2
     assert len(receiver.taken) == 150
-    assert max(office.parked.values()) <= 2
+    assert max(office.parked.values(), default=0) <= 2
     assert sum(office.parked.values()) <= 160
     with transaction() as connection:
         found = rows(connection, "SELECT state, count(*) AS n FROM attempts GROUP BY state")
@@ -161,6 +162,29 @@ def _delivered(tier: str) -> int:
     with transaction() as connection:
         sql = "SELECT count(*) AS n FROM messages WHERE status = 'delivered' AND tier = %s"
         return int(rows(connection, sql, TIERS.index(tier))[0].n)
+
+
+def test_a_code_waits_a_minute_for_a_connection_that_is_free(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More codes at once than connections, each by a ticket of its own: those that are refused are woken."""
+    monkeypatch.setattr(scopes, "RELAY_CONNECTIONS", 2)
+    monkeypatch.setattr(slots, "HAND_OVER_SECONDS", 0.001)
+    with Receiver(delay=0.05) as receiver:
+        account = an_account_over(a_relay(receiver.port))
+        for _ in range(24):
+            send(account, 1, "critical")
+        wait_for(office, lambda: _delivered("critical") == 24, 20.0)
+        assert office.parked, "nobody was refused: the test proves nothing"
+        assert receiver.peak == 2
+
+
+def test_a_quick_place_has_its_mail_parked_for_nothing(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who gets no connection hands its mail to those who have one."""
+    monkeypatch.setattr(scopes, "RELAY_CONNECTIONS", 4)
+    with Receiver() as receiver:
+        send(an_account_over(a_relay(receiver.port)), 600, "bulk")
+        wait_for(office, lambda: statuses()["delivered"] == 600)
+        assert receiver.peak == 3
+    assert sum(office.parked.values()) <= 60
 
 
 def test_a_server_that_takes_nobody_costs_everybody_an_attempt(office: Office) -> None:

@@ -5,7 +5,7 @@ its lease finds its own clock ahead and sends nothing. Never here: SMTP.
 """
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from uuid import UUID
 
 import structlog
@@ -32,11 +32,14 @@ class Leases:
         self._thread: threading.Thread | None = None
 
     def hold(self, ids: Iterable[UUID], since: float) -> None:
-        """These are ours; `since` is the monotonic time before the statement that took or fenced them."""
-        deadline = since + self._settings.lease_seconds - SAFETY_SECONDS
+        """These are ours; `since` is the monotonic time before the statement that took them."""
+        self.hold_for(dict.fromkeys(ids, self._settings.lease_seconds), since)
+
+    def hold_for(self, seconds: Mapping[UUID, float], since: float) -> None:
+        """The same for leases that have so many seconds left."""
         with self._lock:
-            for each in ids:
-                self._deadlines[each] = deadline
+            for each, left in seconds.items():
+                self._deadlines[each] = since + left - SAFETY_SECONDS
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="leases", daemon=True)
                 self._thread.start()

@@ -4,7 +4,7 @@ Never here: the wire's words (smtp.py) or SQL.
 """
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 import structlog
@@ -69,10 +69,10 @@ class Round:
             results = self._send([(claimed, mail) for claimed, mail in mails if claimed.id in owned])
         return outcomes
 
-    def _turn(self, results: Sequence[Result], upcoming: Sequence[Claimed]) -> set[UUID]:
+    def _turn(self, results: Sequence[Result], upcoming: Sequence[Claimed]) -> Mapping[UUID, float]:
         """Record what was sent and fence what is next, in one transaction; then leave the tickets."""
         since, done, owned = self._write(results, upcoming)
-        self._leases.hold([each.id for each in upcoming if each.id in owned], since)
+        self._leases.hold_for(owned, since)
         self._leases.drop([claimed.id for claimed, _ in results])
         for change, applied in done:
             if change.delay is not None and change.delay <= LONGEST_COUNTDOWN:
@@ -82,9 +82,9 @@ class Round:
 
     def _write(
         self, results: Sequence[Result], upcoming: Sequence[Claimed]
-    ) -> tuple[float, list[tuple[Change, Applied]], set[UUID]]:
+    ) -> tuple[float, list[tuple[Change, Applied]], Mapping[UUID, float]]:
         """The transaction of a turn; while the database restarts it is tried again for as long as the leases last."""
-        owned: set[UUID] = set()
+        owned: Mapping[UUID, float] = {}
         done: list[tuple[Change, Applied]] = []
         pause = threading.Event()
         while True:
@@ -108,12 +108,13 @@ class Round:
                 )
                 pause.wait(RETRY_SECONDS)
 
-    def _fence(self, connection: Connection, upcoming: Sequence[Claimed]) -> set[UUID]:
-        """Which of `upcoming` may be sent now."""
+    def _fence(self, connection: Connection, upcoming: Sequence[Claimed]) -> Mapping[UUID, float]:
+        """Which of `upcoming` may be sent now, and the seconds left of their leases."""
+        everything = dict.fromkeys((each.id for each in upcoming), self._settings.lease_seconds)
         if self._settings.calibration_fault == "commit_after_send":
-            return {each.id for each in upcoming}
+            return everything
         owned = delivery.fence(connection, upcoming, self._settings.lease_seconds)
-        return {each.id for each in upcoming} if self._settings.calibration_fault == "no_fencing" else owned
+        return everything if self._settings.calibration_fault == "no_fencing" else owned
 
     def _acknowledge_early(self, claimed: Sequence[Claimed]) -> None:
         """A calibration fault: delivered is written before anything is sent."""

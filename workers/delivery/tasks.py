@@ -5,6 +5,7 @@ A ticket is one path's work. Never here: what a reply means (domain/replies.py) 
 again (domain/retry.py).
 """
 
+from collections import deque
 from collections.abc import Sequence
 from uuid import UUID
 
@@ -53,14 +54,18 @@ def _deliver(ids: Sequence[UUID]) -> None:
     if not claimed:
         return
     _leases.hold((each.id for each in claimed), since)
+    groups = deque(_by_scope(claimed))
     try:
-        for scope, group in _by_scope(claimed):
+        while groups:
+            scope, group = groups[0]
             if scope is None:
                 Round(settings, _leases, _targets, group).run()
+                _leases.drop(each.id for each in group)
             else:
                 PacedWork(settings, _leases, _targets, _paces, _slots, _automations, scope).run(group)
+            groups.popleft()
     finally:
-        _leases.drop(each.id for each in claimed)
+        _leases.drop(each.id for _, group in groups for each in group)
 
 
 def _by_scope(claimed: Sequence[Claimed]) -> list[tuple[Scope | None, list[Claimed]]]:

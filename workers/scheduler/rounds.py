@@ -10,6 +10,7 @@ from sqlalchemy import Engine
 from common import clock
 from common.config import Settings
 from common.domain.ids import encode
+from common.queueing import publisher
 from common.queueing.queues import DELIVERY, ROUTING
 from common.services import (
     canaries,
@@ -32,7 +33,7 @@ CANARY_SECONDS = 5.0
 
 
 class Rounds:
-    """Owns what a round needs: settings, the engine and a look at the length of the queues."""
+    """Owns what a round needs: settings, the engine and a look at the queues."""
 
     def __init__(self, settings: Settings, engine: Engine) -> None:
         self._settings, self._engine = settings, engine
@@ -57,8 +58,8 @@ class Rounds:
         self._holds()
         self._step(lambda connection: due.release_scheduled(connection))
         self._step(due.arm)
-        empty = self._empty_queues()
-        self._step(lambda connection: due.sweep(connection, empty))
+        ages = self._ages()
+        self._step(lambda connection: due.sweep(connection, ages))
         with self._engine.begin() as connection:
             retention.purge_sensitive(connection)
         with self._engine.begin() as connection:
@@ -104,16 +105,18 @@ class Rounds:
         tickets.leave(found)
         tickets.leave_webhooks(applied)
 
-    def _empty_queues(self) -> dict[tuple[str, int], bool]:
+    def _ages(self) -> dict[tuple[str, int], float]:
+        """For each queue that can be seen, the seconds since its oldest ticket was left; 0 when it is empty."""
         stages = (("routing", ROUTING), ("delivery", DELIVERY))
         keys = [((stage, tier), name) for stage, names in stages for tier, name in enumerate(names)]
         if self._redis is None:
-            return {key: False for key, _ in keys}
+            return {}
         try:
             pipeline = self._redis.pipeline(transaction=False)
             for _, name in keys:
-                pipeline.llen(name)
-            lengths = pipeline.execute()
+                pipeline.lindex(name, -1)
+            oldest = pipeline.execute()
         except redis.RedisError:
-            return {key: False for key, _ in keys}
-        return {key: length == 0 for (key, _), length in zip(keys, lengths, strict=True)}
+            return {}
+        found = {key: publisher.age_of(ticket) for (key, _), ticket in zip(keys, oldest, strict=True)}
+        return {key: age for key, age in found.items() if age is not None}
