@@ -1,10 +1,11 @@
 """The Lua of pacing.py. KEYS come in pairs (state, leases) for each level; the limits of each level are the last ARGV.
 
-State: `n` the connections that are believed in, `ceiling` and `ceiling_until` what a server has shown, `tat`
-when the next mail is due by the rate (GCRA), `connect_tat` the same of the next connection, `queue` until when parked
-mail has turns, `parked` and `drained` of the widest level how often mail was parked, and up to which of these times none
-was left, `lost` how many times over everybody who was let try found nobody, `losses` how many did in a row, `rest_until`
-and `fails` what follows that, or a server that asks for less. Times are milliseconds of Redis's own clock.
+State: `n` the connections that are believed in, `ceiling` and `ceiling_until` what a server has shown, `tat` when
+the next mail is due by the rate (GCRA), `connect_tat` the same of the next connection, `queue` until when parked
+mail has turns, `parked` and `drained` of the widest level how often mail was parked, and up to which of these times
+none was left, `lost` how many times over everybody who was let try found nobody, `losses` how many did in a row,
+`rest_until` and `fails` what follows that, or a server that asks for less. Times are milliseconds of Redis's own
+clock.
 """
 
 # A rate that has been raised since must not wait out the old one: `tat` is believed only as far as the rate allows.

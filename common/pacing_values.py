@@ -43,8 +43,8 @@ class Scope:
 @dataclass(frozen=True, slots=True)
 class Grant:
     """`count` mails may go now over the lease. Otherwise `limit` (connections, connects, rate, queue, rest) of the
-    level `key` refused, at `used` of `most`, for about `wait` seconds. `queued`: mail may be parked here, as `mark` says
-    how often; `room`: one more connection would be granted."""
+    level `key` refused, at `used` of `most`, for about `wait` seconds. `queued`: mail may be parked here, as
+    `mark` says how often; `room`: one more connection would be granted."""
 
     count: int
     limit: str = ""
