@@ -78,7 +78,7 @@ def _with_forecast(answer: Answer) -> Answer:
     message_id = decode("msg", told["message_id"])
     assert message_id is not None
     with transaction() as connection:
-        told |= forecasts.forecast(connection, message_id)
+        told |= forecasts.forecast(connection, [message_id]).get(message_id, {})
     return replace(answer, body=orjson.dumps(told))
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from common.domain import retry
 from common.domain.doubts import choice_of
 from common.domain.policy import Policy, Rule
-from common.domain.policy_terms import failing, found_of
+from common.domain.policy_terms import failing, found_of, wanted_of
 from common.domain.routing import Decision, Facts
 from common.domain.tiers import TIERS
 
@@ -29,7 +29,7 @@ def rules_asked(policy: Policy, facts: Facts) -> list[dict[str, Any]]:
 def _asked(rule: Rule, term: str | None, facts: Facts, *, asked: bool) -> dict[str, Any]:
     failed = None
     if term is not None:
-        failed = {"term": term, "wanted": rule.when[term], "found": found_of(term, facts, rule)}
+        failed = {"term": term, "wanted": wanted_of(term, rule), "found": found_of(term, facts, rule)}
     return {
         "name": rule.name,
         "origin": rule.origin,

@@ -8,7 +8,7 @@ source (routing.py, pools.py).
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -34,7 +34,8 @@ class Layer:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """`when` holds the terms by name; an override that is None says nothing."""
+    """`when` holds the terms by name; an override that is None says nothing. `until` and `duration` (seconds from
+    when a message may go) end a hold."""
 
     name: str
     origin: str
@@ -48,6 +49,14 @@ class Rule:
     retry: str | None = None
     guarantee: str | None = None
     in_doubt: str | None = None
+    until: datetime | None = None
+    duration: int | None = None
+
+    def over(self, starts: datetime | None) -> datetime | None:
+        """When a hold by this rule ends for a message that may go from `starts` on; None without an end."""
+        if self.duration is None or starts is None:
+            return self.until
+        return starts + timedelta(seconds=self.duration)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +157,17 @@ def _rule(layer: Layer, given: Mapping[str, Any]) -> Rule:
         retry=None if retry is None else plan_of(retry),
         guarantee=given.get("guarantee"),
         in_doubt=given.get("in_doubt"),
+        until=moment_of(given.get("until")),
+        duration=given.get("duration"),
     )
+
+
+def moment_of(text: str | None) -> datetime | None:
+    """A time as documents write it, or None: also for a day that no calendar has."""
+    try:
+        return None if text is None else datetime.fromisoformat(text)
+    except ValueError:
+        return None
 
 
 def _member(given: Mapping[str, Any]) -> Member:

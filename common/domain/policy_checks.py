@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from common.domain.errors import FieldError
-from common.domain.policy import Document
+from common.domain.policy import Document, moment_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +55,7 @@ def _rule_faults(document: Document, known: Known) -> Iterator[FieldError]:
             yield FieldError(f"{at}.name", "duplicate", f"is the name of {counted[rule['name']]} rules")
         yield from _pools_of_rule(rule, at, pools)
         yield from _override_faults(rule, at)
+        yield from _end_faults(rule, at)
         if rule["act"] == "sink" and "sink" not in known.sources.values():
             yield FieldError(f"{at}.act", "not_in_enum", "cannot be sink: the account has no source of kind sink")
         size = rule.get("when", {}).get("size", {})
@@ -83,6 +84,17 @@ def _override_faults(rule: Mapping[str, Any], at: str) -> Iterator[FieldError]:
         for name in without:
             if name in rule:
                 yield FieldError(f"{at}.{name}", "conflict", f"has no meaning with act {rule['act']}")
+
+
+def _end_faults(rule: Mapping[str, Any], at: str) -> Iterator[FieldError]:
+    """What ends a hold, in one way, at a time that there is."""
+    for name in ("until", "duration"):
+        if name in rule and rule["act"] != "hold":
+            yield FieldError(f"{at}.{name}", "conflict", f"has no meaning with act {rule['act']}: it ends a hold")
+    if "until" in rule and "duration" in rule:
+        yield FieldError(f"{at}.duration", "conflict", "cannot stand beside until: use one of them")
+    if "until" in rule and moment_of(rule["until"]) is None:
+        yield FieldError(f"{at}.until", "invalid_format", "is a day that no calendar has")
 
 
 def _doubt_faults(document: Document) -> Iterator[FieldError]:

@@ -4,6 +4,7 @@ Delivery asks `fits`; explain asks `failing` for the same answer with its reason
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -34,6 +35,10 @@ class Message(Protocol):
     def hosts(self) -> Sequence[str]: ...
     @property
     def size(self) -> int: ...
+    @property
+    def starts(self) -> datetime | None: ...
+    @property
+    def now(self) -> datetime | None: ...
 
 
 Term = Callable[[Any, Message, str], bool]
@@ -104,7 +109,22 @@ def failing(rule: Rule, message: Message) -> str | None:
     for name, wanted in rule.when.items():
         if not TERMS[name](wanted, message, rule.name):
             return name
-    return None
+    return _ended(rule, message)
+
+
+def _ended(rule: Rule, message: Message) -> str | None:
+    """A hold whose time has come is asked no more: `until` or `duration`."""
+    over = rule.over(message.starts)
+    if over is None or message.now is None or message.now < over:
+        return None
+    return "until" if rule.duration is None else "duration"
+
+
+def wanted_of(name: str, rule: Rule) -> Any:
+    """What a rule asks for where a term does not hold, for people."""
+    if name in ("until", "duration"):
+        return rule.duration if name == "duration" else rule.until and rule.until.isoformat()
+    return rule.when[name]
 
 
 def found_of(name: str, message: Message, rule: Rule) -> Any:
@@ -113,6 +133,8 @@ def found_of(name: str, message: Message, rule: Rule) -> Any:
         "tag": list(message.tags),
         "tier": TIERS[message.tier],
         "mx_suffix": list(message.hosts),
+        "until": message.now and message.now.isoformat(),
+        "duration": message.now and message.starts and (message.now - message.starts).total_seconds(),
         "percentage": round(share_of(message.message_id, rule.name) * 100, 3),
     }
     return values[name] if name in values else getattr(message, name)

@@ -6,7 +6,7 @@ Pure: explain and delivery call the same functions. Never here: rows, terms (pol
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -33,7 +33,8 @@ _NOBODY = UUID(int=0)
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What routing knows of one message; of its content only where a rule asks. `starts` is when it may first go."""
+    """What routing knows of one message; of its content only where a rule asks. `starts` is when it may first go,
+    `now` when it is decided about."""
 
     account_id: UUID
     environment: str
@@ -51,6 +52,7 @@ class Facts:
     starts: datetime | None = None
     expires: datetime | None = None
     attempt: int = 1
+    now: datetime | None = None
 
     @property
     def place(self) -> str:
@@ -72,7 +74,7 @@ class Route:
 class Decision:
     """What becomes of a message now: `send` by `route`, `hold`, `wait` (for a member of its pool), `reject`, or
     `none` when no source may carry it. `retry`, `guarantee` and `in_doubt` are None where the policy says nothing;
-    `wait` is in seconds, where it is known."""
+    `wait` is in seconds, where it is known; `until` ends a hold, where the rule says so."""
 
     act: str
     reason: str
@@ -86,6 +88,7 @@ class Decision:
     tls: str | None = None
     expires: datetime | None = None
     wait: float | None = None
+    until: datetime | None = None
 
     def shown(self) -> dict[str, Any]:
         """The record of it, as JSON."""
@@ -99,6 +102,8 @@ class Decision:
             "path": self.route.path if self.route else None,
             "candidates": [each.shown() for each in self.candidates],
             "tls": self.tls,
+            "until": self.until
+            and f"{self.until.astimezone(UTC):%Y-%m-%dT%H:%M:%S}.{self.until.microsecond // 1000:03d}Z",
         }
 
 
@@ -180,6 +185,7 @@ def _with_terms(made: Decision, facts: Facts, rule: Rule | None, policy: Policy)
         tls=rule.tls if rule else None,
         expires=expiry(facts, rule, policy),
         wait=made.wait,
+        until=rule.over(facts.starts) if rule and made.act == "hold" else None,
     )
 
 

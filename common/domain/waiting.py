@@ -30,7 +30,8 @@ def waiting(row: Any) -> Wait | None:
         return _wait("decision", detail, row.held_at, row.next_attempt_at)
     if row.held:
         who = "It is held" if (row.hold_reason or "").startswith("policy: ") else "An operator holds it"
-        return _wait("hold", f"{who}: {row.hold_reason or 'no reason given'}.", row.event_at, None)
+        detail = f"{who}: {row.hold_reason or 'no reason given'}."
+        return _wait("hold", detail, row.held_at or row.event_at, row.next_attempt_at)
     if row.lease_until is not None:
         return _wait("delivery", "It is being sent now.", row.event_at, row.lease_until)
     if row.paced is not None:
@@ -59,7 +60,7 @@ def held_by(row: Any) -> Wait | None:
         found = {"id": None, "kind": "in_doubt", "reason": row.hold_reason, "author": author}
         return found | {"since": row.held_at, "until": row.next_attempt_at}
     found = {"id": None, "kind": "policy", "reason": row.hold_reason or "no reason given", "author": None}
-    return found | {"since": row.held_at or row.event_at, "until": None}
+    return found | {"since": row.held_at or row.event_at, "until": row.next_attempt_at}
 
 
 def in_doubt(row: Any) -> dict[str, Any] | None:

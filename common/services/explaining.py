@@ -5,7 +5,7 @@ function. Nothing is written. Never here: rules or shares (domain).
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -79,6 +79,8 @@ def explain_message(
     routed = row.status not in ("scheduled", "queued")
     policy = _policy_of(connection, _stamped(row) if routed or row.decision else ruling.key_of(row))
     facts = ruling.facts_of(connection, [(row, _EVERYTHING)])[row.id]
+    if row.accepted_at is not None:
+        facts = replace(facts, now=row.accepted_at)  # a hold that has ended since was none when it was routed, or was
     made = _decided(connection, row, facts, policy)
     expires = row.expires_at if routed else made.expires
     retries = row.own_retry or made.retry or row.retry_preset or settings.retry_preset

@@ -1,5 +1,5 @@
-"""After a reputation block: once, over another source of the same owner and kind, if there is one. Of a message that
-a pool of the policy carries, only over another member of the pool.
+"""After a reputation block: once, over another source of the same owner and kind, if there is one. A message that a
+pool of the policy carries goes only over another member of it, or else over one of the rule's fallback.
 
 A block speaks against the address that mail came from, not against the recipient. Never here: which source
 is best (routing.py decides that for new messages).
@@ -14,22 +14,27 @@ from sqlalchemy import Connection
 from common.config import Settings
 from common.db.session import as_json, rows
 from common.domain import retry
+from common.domain.policy import Policy
 from common.domain.routing import path_of
 from common.services import ruling
 from common.services.lifecycle import Change
 
 # A message that has already been tried over two sources stays where it is. Two sources that would show the
-# same address to the receiver are one.
+# same address to the receiver are one. A policy names its ways in order, of whatever kind and owner.
 _OTHERS = """
-SELECT m.id, m.recipient_domain, used.name AS used, other.id AS source_id, other.name, other.kind
+SELECT m.id, m.recipient_domain, used.name AS used, other.id AS source_id, other.name, other.kind, other.pool
   FROM messages m JOIN sources used ON used.id = m.source_id
+  LEFT JOIN LATERAL (SELECT true AS ruled WHERE %s::jsonb ? m.id::text) r ON true
   JOIN LATERAL (
-    SELECT s.id, s.name, s.kind FROM sources s
-     WHERE (NOT %s::jsonb ? m.id::text OR %s::jsonb -> m.id::text ? s.name)
-       AND s.enabled AND s.kind = used.kind AND s.kind <> 'sink' AND s.account_id IS NOT DISTINCT FROM used.account_id
+    SELECT s.id, s.name, s.kind, p.pool FROM sources s
+      LEFT JOIN jsonb_to_recordset(%s::jsonb -> m.id::text) AS p(source text, pool text, place integer)
+             ON p.source = s.name
+     WHERE s.enabled AND s.kind <> 'sink'
+       AND CASE WHEN r.ruled THEN p.place IS NOT NULL AND (s.account_id IS NULL OR s.account_id = m.account_id)
+                ELSE s.kind = used.kind AND s.account_id IS NOT DISTINCT FROM used.account_id END
        AND (s.host, s.port, s.username, s.bind_ipv4, s.bind_ipv6)
            IS DISTINCT FROM (used.host, used.port, used.username, used.bind_ipv4, used.bind_ipv6)
-     ORDER BY s.is_default DESC, s.name LIMIT 1) other ON true
+     ORDER BY p.place, s.account_id IS NULL, s.is_default DESC, s.name LIMIT 1) other ON true
  WHERE m.id = ANY(%s::uuid[])
    AND NOT EXISTS (SELECT FROM attempts a WHERE a.message_id = m.id AND a.source_id <> m.source_id)
 """
@@ -44,21 +49,33 @@ def instead_of_bounces(connection: Connection, settings: Settings, bounces: Sequ
 
 
 _POOLED = """
-SELECT id, account_id, policy_version, pool, coalesce((decision ->> 'defaults_version')::integer, 0) AS defaults_version
+SELECT id, account_id, policy_version, rule, pool,
+       coalesce((decision ->> 'defaults_version')::integer, 0) AS defaults_version
   FROM messages WHERE id = ANY(%s::uuid[]) AND pool IS NOT NULL
 """
 
 
-def _members(connection: Connection, ids: Sequence[UUID]) -> dict[str, list[str]]:
-    """Of messages that a pool carries, the sources that may: those of the pool, as of the policy that ruled them."""
+def _members(connection: Connection, ids: Sequence[UUID]) -> dict[str, list[dict[str, Any]]]:
+    """Of messages that a pool carries, the sources that may: those of the rule's pools in order, the fallback last,
+    as of the policy that ruled them."""
     pooled = rows(connection, _POOLED, list(ids))
     keys = {row.id: (row.account_id, row.policy_version, row.defaults_version) for row in pooled}
     compiled = ruling.policies(connection, keys.values()) if keys else {}
-    found = {}
-    for row in pooled:
-        pool = compiled[keys[row.id]].pools.get(row.pool)
-        found[str(row.id)] = [each.source for each in pool.members if each.weight > 0] if pool else []
-    return found
+    return {str(row.id): _ways(compiled[keys[row.id]], row) for row in pooled}
+
+
+def _ways(policy: Policy, row: Any) -> list[dict[str, Any]]:
+    rule = next((each for each in policy.rules if each.name == row.rule and each.act == "pool"), None)
+    names = dict.fromkeys((rule.pool, rule.fallback) if rule else (row.pool,))
+    members = [
+        (pool.name, each) for name in names if name and (pool := policy.pools.get(name)) for each in pool.members
+    ]
+    usable = [(pool, each) for pool, each in members if each.weight > 0]
+    places = sorted(usable, key=lambda one: (list(names).index(one[0]), one[1].role == "standby"))
+    first: dict[str, dict[str, Any]] = {}
+    for place, (name, each) in enumerate(places):
+        first.setdefault(each.source, {"source": each.source, "pool": name, "place": place})
+    return list(first.values())
 
 
 def _over(settings: Settings, row: Any, bounce: Change) -> Change:
@@ -67,7 +84,7 @@ def _over(settings: Settings, row: Any, bounce: Change) -> Change:
         row.id,
         "defer",
         bounce.epoch,
-        data | {"rerouted": {"from": row.used, "to": row.name}},
+        data | {"rerouted": {"from": row.used, "to": row.name, "pool": row.pool}},
         delay=retry.REROUTE_SECONDS / settings.time_scale,
         armed=True,
         counts=True,

@@ -6,11 +6,13 @@ never changes. Never here: writing anything, or what decisions are made of (doma
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection
 
+from common import clock
 from common.caching import Remembered
 from common.db.session import rows
 from common.domain.policy import Layer, Policy, compile_policy, share_of
@@ -134,10 +136,11 @@ def facts_of(
     contents = {each.message_id: each for each in rows(connection, _CONTENT, sized, content)} if content else {}
     contents |= given or {}
     places = places_of(connection, [row.recipient_domain for row, needs in asking if "place" in needs])
-    return {row.id: _facts(row, contents.get(row.id), places.get(row.recipient_domain)) for row, _ in asking}
+    now = clock.now()
+    return {row.id: _facts(row, contents.get(row.id), places.get(row.recipient_domain), now) for row, _ in asking}
 
 
-def _facts(row: Any, content: Any, place: tuple[str | None, tuple[str, ...]] | None) -> Facts:
+def _facts(row: Any, content: Any, place: tuple[str | None, tuple[str, ...]] | None, now: datetime) -> Facts:
     provider, hosts = place or (None, ())
     return Facts(
         row.account_id,
@@ -155,6 +158,7 @@ def _facts(row: Any, content: Any, place: tuple[str | None, tuple[str, ...]] | N
         hosts=hosts,
         starts=row.scheduled_time or row.created_at,
         expires=row.expires_at,
+        now=now,
     )
 
 

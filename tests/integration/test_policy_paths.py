@@ -172,3 +172,56 @@ def test_a_block_sends_mail_by_a_source_outside_its_pool(account: Account) -> No
             now = rows(connection, sql, row.id)[0]
         by.append(now.name)
     assert by == ["a", "b", "b"] and now.status == "bounced"
+
+
+def blocked(row: Any, times: int) -> list[Any]:
+    """The sources that carry it while each answers that it is blocked, and how it ended."""
+    outcome = Outcome("bounced", "rcpt", 554, None, "listed", "reputation")
+    by = []
+    for _ in range(times):
+        with transaction() as connection:
+            connection.exec_driver_sql("UPDATE messages SET next_attempt_at = now() WHERE id = %s", (row.id,))
+            claimed = delivery.claim(connection, [row.id], new_id(), 15)
+            delivery.record(connection, current_settings(), [(each, outcome) for each in claimed], clock.now())
+            sql = "SELECT s.name, m.* FROM messages m JOIN sources s ON s.id = m.source_id WHERE m.id = %s"
+            by.append(rows(connection, sql, row.id)[0])
+    return by
+
+
+@pytest.mark.parametrize(
+    ("pool", "then"),
+    [
+        ([{"source": "a"}], "c"),
+        ([{"source": "a"}, {"source": "b", "weight": 0}], "c"),
+        ([{"source": "a"}, {"source": "b", "role": "standby"}], "b"),
+    ],
+)
+def test_a_block_does_not_reach_the_fallback_pool(account: Account, pool: list[dict[str, Any]], then: str) -> None:
+    for name, kind in (("a", "relay"), ("b", "relay"), ("c", "direct"), ("outside", "relay")):
+        a_source(account, name, kind)
+    with transaction() as connection:
+        connection.exec_driver_sql("UPDATE sources SET username = name")  # different to whoever receives
+    rules = [{"name": "r", "act": "pool", "pool": "p", "fallback": "q"}]
+    publish(account, {"rules": rules, "pools": {"p": {"members": pool}, "q": {"members": [{"source": "c"}]}}})
+    (row,) = send(account, 1)
+    found = blocked(row, 2)
+    assert (row.source, [each.name for each in found]) == ("a", [then, then])
+    assert found[0].path == ("c/example.net" if then == "c" else "b/relay") and found[1].status == "bounced"
+    with transaction() as connection:
+        told = rows(connection, "SELECT data FROM events WHERE message_id = %s AND type = 'message.deferred'", row.id)
+    assert told[0].data["rerouted"] == {"from": "a", "to": then, "pool": "q" if then == "c" else "p"}
+
+
+def test_a_message_on_the_fallback_is_blocked_and_its_pool_is_not_tried(account: Account) -> None:
+    for name in ("a", "c"):
+        a_source(account, name)
+    with transaction() as connection:
+        connection.exec_driver_sql("UPDATE sources SET username = name, enabled = name <> 'a'")
+    rules = [{"name": "r", "act": "pool", "pool": "p", "fallback": "q"}]
+    pools = {"p": {"members": [{"source": "a"}]}, "q": {"members": [{"source": "c"}]}}
+    publish(account, {"rules": rules, "pools": pools})
+    (row,) = send(account, 1)
+    assert (row.source, row.pool) == ("c", "q")
+    with transaction() as connection:
+        connection.exec_driver_sql("UPDATE sources SET enabled = true")
+    assert [each.name for each in blocked(row, 1)] == ["a"]

@@ -119,3 +119,18 @@ def test_a_forecast_comes_unasked_or_says_nothing(api: Api) -> None:
     later = api.call("POST", "/v1/messages?forecast=true", mail(scheduled_time=ahead)).get_json()
     assert later["estimated_first_attempt_at"] >= ahead
     assert api.call("POST", "/v1/messages?forecast=maybe", mail()).status_code == 400
+
+
+def test_a_batch_is_told_nothing_of_what_to_expect(api: Api) -> None:
+    batch = {"messages": [mail(priority="bulk"), mail(), mail(priority="bulk", tags=["offer"]), {"recipient": "x"},
+                          mail(priority="bulk")], "on_error": "partial"}  # fmt: skip
+    hold = api.call("POST", "/v1/holds", {"match": {"tag": "offer"}, "reason": "wrong price"}).get_json()
+    plain = api.call("POST", "/v1/messages/batch", batch).get_json()["data"]
+    assert "queue_position" not in plain[0]
+    found = api.call("POST", "/v1/messages/batch?forecast=true", batch).get_json()["data"]
+    assert [each.get("queue_position") for each in found] == [4, 2, 5, None, 6]
+    assert [each.get("held_by") and each["held_by"]["id"] for each in found] == [None, None, hold["id"], None, None]
+    assert found[2]["estimated_first_attempt_at"] >= hold["expires_at"] > found[4]["estimated_first_attempt_at"]
+    alone = api.call("POST", "/v1/messages?forecast=true", mail(priority="bulk")).get_json()
+    assert alone["queue_position"] == 7
+    assert api.call("POST", "/v1/messages/batch?forecast=1", batch).status_code == 400

@@ -20,6 +20,7 @@ from common.services import (
     resolving,
     retention,
     settling,
+    stamping,
     tickets,
     webhook_due,
     webhook_replays,
@@ -86,6 +87,7 @@ class Rounds:
             with self._engine.begin() as connection:
                 settling.settle(connection, hold_id)
         self._step(settling.empty)
+        self._step(stamping.lapse)
 
     def _check_canaries(self) -> None:
         if clock.monotonic() < self._next_canaries:

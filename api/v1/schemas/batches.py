@@ -10,7 +10,7 @@ from marshmallow import fields
 from api.v1.schemas import out
 from api.v1.schemas.fields import Choice, Coded, In, Text, wrong
 from api.v1.schemas.messages import MessageIn
-from api.v1.schemas.messages_out import AcceptedOut
+from api.v1.schemas.messages_out import AcceptedOut, HeldByOut
 from api.v1.schemas.out import told
 
 MOST_ITEMS = 1000
@@ -103,6 +103,9 @@ class EntryOut(out.Out):
     warnings = out.listed(AcceptedOut().fields["warnings"].inner, "What to know about it.", always=False)  # type: ignore[attr-defined]
     replayed = out.flag("Its own Idempotency-Key was known: this is the first answer.", always=False)
     error = out.nested(FaultOut, "Why it was not accepted.", always=False)
+    estimated_first_attempt_at = out.moment("With `forecast=true`: when it is likely tried.", always=False)
+    queue_position = out.whole("With `forecast=true`: its place; 1 is next.", 1, always=False)
+    held_by = out.nested(HeldByOut, "With `forecast=true`: what keeps it back.", null=True, always=False)
 
 
 class BatchOut(out.Out):

@@ -18,6 +18,7 @@ from common.domain.tiers import TIERS
 NAME = r"[a-z0-9][a-z0-9_-]{0,62}"
 _HOST = r"(?:\*\.)?[a-z0-9](?:[a-z0-9.-]{0,250}[a-z0-9])?"
 _SUFFIX = r"[a-z0-9.][a-z0-9.-]{0,251}[a-z0-9]"
+_MOMENT = r"20[0-9]{2}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]Z"
 _WEEK, _MONTH = 7 * 86_400, 30 * 86_400
 PROVIDER_NAMES = tuple(each.name for each in PROVIDERS)
 
@@ -67,7 +68,7 @@ RULE = Shaped(
         "act": Choice(
             ACTS,
             metadata=told(
-                "`pool`: by a member of a pool. `automatic`: as without a rule. `hold`: wait for a later policy. "
+                "`pool`: by a member of a pool. `automatic`: as without a rule. `hold`: wait, see `until`. "
                 "`reject`: end as failed. `sink`: into the account's sink.",
                 "pool",
             ),
@@ -80,6 +81,10 @@ RULE = Shaped(
         "retry": RETRY,
         "guarantee": Choice(GUARANTEES, metadata=told("When an outcome stays unknown.", "at_least_once")),
         "in_doubt": DOUBT,
+        "until": Text(20, pattern=_MOMENT, metadata=told("When `act: hold` ends, in UTC.", "2026-04-20T08:00:00Z")),
+        "duration": Whole(
+            1, _MONTH, metadata=told("Seconds from when a message may go until `act: hold` ends for it.", 3600)
+        ),
     },
     needs=("name", "act"),
     metadata=told("The first rule whose terms all hold decides."),

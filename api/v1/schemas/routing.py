@@ -101,6 +101,7 @@ class DecisionOut(out.Out):
     path = out.text("Way out and destination.", "ses-eu/relay", null=True)
     candidates = out.listed(CandidateOut, "The members that were looked at.")
     tls = out.text("What the rule demands.", null=True)
+    until = out.moment("When a hold ends; null without an end.", null=True)
     recorded_at = out.moment("When it was decided; null while it is only what would be.", null=True)
 
 
