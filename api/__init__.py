@@ -18,11 +18,15 @@ from api.docs import routes as docs
 from api.handover import inner, tried
 from api.lane import Lane
 from api.openapi import document
+from api.proxies import Proxies
 from api.uploads import UPLOADS
 from common.config import Settings, current_settings
 from common.domain.errors import DomainError
 from common.domain.ids import encode, new_id
 from common.limits import Limiter
+
+MOST_FORM_BYTES = 4_194_304
+"""Of a page's form: a template is the longest. Bodies of the API are read by body.py, which has its own bound."""
 
 
 class OrjsonProvider(JSONProvider):
@@ -42,6 +46,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.json = OrjsonProvider(app)
     app.config.update(
         MAX_BODY_BYTES=settings.max_body_bytes,
+        MAX_CONTENT_LENGTH=MOST_FORM_BYTES,
         PROVIDE_AUTOMATIC_OPTIONS=False,
         TRAP_HTTP_EXCEPTIONS=False,
     )
@@ -63,7 +68,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     if settings.mailbox_page:
         app.register_blueprint(pages.mailbox)
     app.extensions["whole_paths"] = _whole_paths(app)
-    app.wsgi_app = Lane(app, settings, app.extensions["limiter"])  # type: ignore[method-assign]
+    lane = Lane(app, settings, app.extensions["limiter"])
+    app.wsgi_app = Proxies(lane, settings)  # type: ignore[method-assign]
     return app
 
 

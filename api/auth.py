@@ -86,17 +86,16 @@ def prove(header: str | None, ip: str) -> Principal:
 
 
 def caller_ip() -> str:
-    """The address of the peer; a proxy in front must be named to the server, not guessed here."""
+    """The address of the caller, or of a proxy that the settings do not name (proxies.py)."""
     return request.remote_addr or LOOPBACK
 
 
 def demand_https(principal: Principal, environ: Mapping[str, Any]) -> None:
-    """Refuse a live key that came over plain HTTP, where the settings say so (S17). What the proxy in front says in
-    X-Forwarded-Proto counts: it guards against a misconfigured client, not against one that lies to itself."""
-    if current_settings().require_https and principal.environment == "live":
-        told = str(environ.get("HTTP_X_FORWARDED_PROTO") or environ.get("wsgi.url_scheme"))
-        if told.partition(",")[0].strip().lower() != "https":
-            raise Forbidden("Live keys are taken over HTTPS only.", code="https_required")
+    """Refuse a live key that came over plain HTTP, where the settings say so (S17). Only a trusted proxy can say that
+    it was not (proxies.py)."""
+    strict = current_settings().require_https and principal.environment == "live"
+    if strict and environ.get("wsgi.url_scheme") != "https":
+        raise Forbidden("Live keys are taken over HTTPS only.", code="https_required")
 
 
 def permit(principal: Principal, name: str, ip: str) -> None:

@@ -51,9 +51,10 @@ def read_bytes(most: int) -> bytes | bytearray:
     if length is not None and length > most:
         raise too_large(most)
     account = str(g.principal.account_id) if "principal" in g else ""
-    if length is None or length > LARGE:
+    if length is not None and length > LARGE:
         _stay_among_few(account)
-    return UPLOADS.read(request.environ["wsgi.input"], length, most, account)
+    grown = None if length is not None else lambda: _stay_among_few(account)
+    return UPLOADS.read(request.environ["wsgi.input"], length, most, account, grown)
 
 
 def read_pieces(most: int, size: int) -> Iterator[bytes]:

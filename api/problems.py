@@ -165,8 +165,8 @@ PROBLEMS = _table(
         403,
         _NOT_ALLOWED,
         "This server takes live keys over HTTPS only, and the request came by plain HTTP.",
-        "Use the https:// address, and rotate the key: it has crossed the network in clear. Operators: the proxy"
-        " in front must set X-Forwarded-Proto.",
+        "Use the https:// address, and rotate the key: it has crossed the network in clear. Operators: name the"
+        " proxy in front in SENDARIX_TRUSTED_PROXIES, and let it set X-Forwarded-Proto.",
     ),
     Problem(
         "account_paused",

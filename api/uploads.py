@@ -70,17 +70,26 @@ class Uploads:
 
         return end
 
-    def read(self, stream: Stream, length: int | None, most: int, account: str = "") -> bytes | bytearray:
-        """A body of `length` bytes, or with None up to the end of the stream.
+    def read(
+        self,
+        stream: Stream,
+        length: int | None,
+        most: int,
+        account: str = "",
+        grown: Callable[[], None] | None = None,
+    ) -> bytes | bytearray:
+        """A body of `length` bytes, or with None up to the end of the stream; then `grown` is called once it is large.
 
-        Raises TooLarge, InvalidRequest (it ended early), RequestTimeout, Unavailable.
+        What `grown` raises is raised at the end of the body: one that is longer than allowed is refused for that,
+        however many others are in work. Raises TooLarge, InvalidRequest (it ended early), RequestTimeout, Unavailable.
         """
         with self._place(account):
-            whole = stream.read(length) if length is not None and length <= LARGE else _in_pieces(stream, length, most)
+            if length is not None and length <= LARGE:
+                whole: bytes | bytearray = stream.read(length)
+            else:
+                whole = _in_pieces(stream, length, most, grown)
         if length is not None and len(whole) < length:
             raise InvalidRequest("The body ended before its Content-Length.", code="invalid_json")
-        if len(whole) > most:
-            raise too_large(most)
         return whole
 
     @contextmanager
@@ -102,18 +111,36 @@ class Uploads:
         return self._reading[account] < self._most and self._reading.total() < self._most_of_all
 
 
-def _in_pieces(stream: Stream, length: int | None, most: int) -> bytearray:
-    whole = bytearray()
+def _in_pieces(stream: Stream, length: int | None, most: int, grown: Callable[[], None] | None) -> bytearray:
+    whole, seen, refused = bytearray(), 0, None
     began = time.monotonic()
-    while room := (most + 1 if length is None else length) - len(whole):
+    while room := (most + 1 if length is None else length) - seen:
         piece = stream.read(min(PIECE, room))
         if not piece:
             break
-        whole += piece
+        seen += len(piece)
+        if refused is None:
+            whole += piece
+        if grown is not None and seen > LARGE:
+            refused, grown = _said_by(grown), None
+            if refused is not None:
+                whole = bytearray()
         spent = time.monotonic() - began
-        if spent > SECONDS or spent > max(GRACE, len(whole) / LEAST_RATE):
-            raise RequestTimeout(f"Only {len(whole)} bytes of the body came within {spent:.0f} s.")
+        if spent > SECONDS or spent > max(GRACE, seen / LEAST_RATE):
+            raise RequestTimeout(f"Only {seen} bytes of the body came within {spent:.0f} s.")
+    if seen > most:
+        raise too_large(most)
+    if refused is not None:
+        raise refused
     return whole
+
+
+def _said_by(grown: Callable[[], None]) -> DomainError | None:
+    try:
+        grown()
+    except DomainError as error:
+        return error
+    return None
 
 
 def _overloaded(text: str) -> Unavailable:

@@ -4,6 +4,7 @@ Imports nothing of ours. `docs/configuration.md` is generated from `SETTINGS`; n
 `os.environ` anywhere else.
 """
 
+import ipaddress
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -44,7 +45,13 @@ class Settings:
         " To change it, put the new one first and the old behind a comma.",
     )
     require_https: bool = _setting(
-        "bool", False, "Whether live keys are refused on requests that came by plain HTTP (X-Forwarded-Proto tells)."
+        "bool", False, "Whether live keys are refused on requests that came by plain HTTP; needs the setting below."
+    )
+    trusted_proxies: str = _setting(
+        "str",
+        "",
+        "Proxies whose X-Forwarded-For and X-Forwarded-Proto are believed: their CIDRs, comma-separated, or how many"
+        " stand in front (1). Empty: nobody's.",
     )
     mailbox_page: bool = _setting("bool", False, "Whether /mailbox shows captured mail in a browser without a key.")
     smtp_port: int = _setting("int", 2525, "Port of the SMTP relay; 0 picks a free one.")
@@ -171,6 +178,17 @@ class _environment:
             os.environ.update(self._kept)
 
 
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+def read_proxies(text: str) -> tuple[int, tuple[Network, ...]]:
+    """SENDARIX_TRUSTED_PROXIES as a number of proxies, or as their networks. Raises ValueError."""
+    if text.strip().isdecimal():
+        return int(text), ()
+    parts = (part.strip() for part in text.split(","))
+    return 0, tuple(ipaddress.ip_network(part, strict=False) for part in parts if part)
+
+
 _CHOICES = {
     "sender_verification": ("required", "warn", "off"),
     "delivery_guarantee": ("at_least_once", "at_most_once"),
@@ -185,6 +203,10 @@ def _check(settings: Settings) -> Settings:
         if getattr(settings, name) not in choices:
             allowed = ", ".join(str(choice) for choice in choices)
             raise SettingError(f"{_PREFIX}{name.upper()} must be one of: {allowed}.")
+    try:
+        read_proxies(settings.trusted_proxies)
+    except ValueError as error:
+        raise SettingError(f"{_PREFIX}TRUSTED_PROXIES: {error}. Give CIDRs, or a number such as 1.") from error
     if settings.renew_seconds * 2 >= settings.lease_seconds:
         raise SettingError(f"{_PREFIX}RENEW_SECONDS must be under half of {_PREFIX}LEASE_SECONDS.")
     if settings.time_scale <= 0:

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 import pytest
 
-from api import auth
+from api import auth, create_app
 from common import clock
 from common.config import current_settings
 from common.db import session
@@ -153,8 +153,10 @@ def test_s7_a_missing_field_is_not_named(api: Api) -> None:
 
 
 def test_s17_a_live_key_is_taken_over_plain_http_where_it_must_not(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    strict = replace(current_settings(), require_https=True)
+    strict = replace(current_settings(), require_https=True, trusted_proxies="127.0.0.1")
     monkeypatch.setattr(auth, "current_settings", lambda: strict)
+    assert api.call("POST", "/v1/messages", mail(), X_Forwarded_Proto="https").status_code == 403, "anybody can say so"
+    api = replace(api, client=create_app(strict).test_client())
     answer = api.call("POST", "/v1/messages", mail())
     assert (answer.status_code, answer.get_json()["code"]) == (403, "https_required")
     assert api.call("POST", "/v1/messages", mail(), X_Forwarded_Proto="http, https").status_code == 403

@@ -125,6 +125,21 @@ def test_d2_one_account_takes_every_place_for_large_bodies() -> None:
     found.begin_large("one")()
 
 
+def test_d2_a_body_that_turns_out_too_long_is_told_to_come_again() -> None:
+    """Nobody knows how long one in chunks will be: when the places are taken, it is read on to say the right thing."""
+    found, asked = Uploads(), []
+
+    def full() -> None:
+        asked.append(1)
+        raise Unavailable("Too many large requests at once.", code="overloaded")
+
+    with pytest.raises(TooLarge):
+        found.read(Pieces(*[b"x" * MIB] * 3), None, 2 * MIB, grown=full)
+    with pytest.raises(Unavailable):
+        found.read(Pieces(*[b"x" * MIB] * 2), None, 2 * MIB, grown=full)
+    assert len(found.read(Pieces(b"x" * LARGE), None, 2 * MIB, grown=full)) == LARGE and len(asked) == 2
+
+
 def test_s15_s16_fifty_mebibytes_are_refused_or_held_many_times(api: Api) -> None:
     most = read_settings().max_body_bytes
     body = mail(recipient="large@example.net", attachments=[{"filename": "a.bin", "content": ""}])
