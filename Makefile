@@ -9,7 +9,7 @@ SPREAD := -n 3 --dist loadfile --no-loadscope-reorder
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run peers test sure bench fuzz chaos simulate doctor reset docs lock
+.PHONY: help setup run peers test sure bench pages fuzz chaos simulate doctor reset docs lock
 
 help: ## print this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ sure: test ## what continuous integration runs
 
 bench: setup ## measure throughput and latency; FULL=1 takes longer
 	$(BIN)/python -m tests.bench $(if $(FULL),--full)
+
+pages: setup ## time every page, list and search over a million messages; ROWS=n for fewer
+	$(BIN)/python -m tests.bench.pages --rows $(or $(ROWS),1000000)
 
 fuzz: setup ## 20,000 generated requests against the OpenAPI document; CASES=n for more
 	SENDARIX_FUZZ_CASES=$(or $(CASES),20000) $(BIN)/python -m pytest tests/integration/test_conformance.py --timeout=7200

@@ -12,10 +12,12 @@ from flask import g, request
 from api import ratelimit
 from api.handover import inner, tried
 from common.config import current_settings
+from common.domain import auditing as auditable
 from common.domain.errors import Forbidden, Unauthenticated
 from common.domain.principals import SCOPES, Principal
 from common.domain.restrictions import check_caller
-from common.services import keys
+from common.services import auditing, keys
+from common.services.auditing import Act
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -25,10 +27,13 @@ ANY = "any"
 LOOPBACK = "127.0.0.1"
 
 
-def scope(name: str, *, idempotent: bool | None = None, policy: str = "read") -> Callable[[View], View]:
+def scope(
+    name: str, *, idempotent: bool | None = None, policy: str = "read", audited: bool = True
+) -> Callable[[View], View]:
     """Only keys with this scope, counted against `policy`.
 
-    `idempotent` says of a mutating route whether it honours Idempotency-Key; reads leave it None.
+    `idempotent` says of a mutating route whether it honours Idempotency-Key; reads leave it None. What a mutating
+    route changes stands in the audit log, unless `audited` says that its own rows tell all of it.
     """
     if name not in (ANY, *SCOPES):
         raise ValueError(f"{name} is not a scope: add it to common/domain/principals.py")
@@ -45,13 +50,33 @@ def scope(name: str, *, idempotent: bool | None = None, policy: str = "read") ->
             before = tried()
             if before is not None and before.error is not None:
                 raise before.error
-            return view(*arguments, **named)
+            if idempotent is None or not audited:
+                return view(*arguments, **named)
+            with auditing.watching(_act(principal)):
+                return view(*arguments, **named)
 
         guarded.scope = name  # type: ignore[attr-defined]
+        guarded.audited = audited and idempotent is not None  # type: ignore[attr-defined]
         guarded.idempotent = idempotent  # type: ignore[attr-defined]
         return cast(View, guarded)
 
     return decorate
+
+
+def _act(principal: Principal) -> Act:
+    """This request as the audit log has it. A creation tells its object while it is made (answer_once)."""
+    assert request.url_rule is not None and request.endpoint is not None
+    named = list((request.view_args or {}).values())
+    return Act(
+        action=request.endpoint.rpartition(".")[2],
+        route=f"{request.method} {request.url_rule.rule.replace('<', '{').replace('>', '}')}",
+        changes=lambda: auditable.disclosed(request.args.to_dict() | g.get("given", {})),
+        account_id=principal.account_id,
+        environment=principal.environment,
+        key_id=principal.key_id,
+        object_id=str(named[0])[:100] if named and "@" not in str(named[0]) else None,
+        request_id=g.request_id,
+    )
 
 
 def public(view: View) -> View:

@@ -37,6 +37,7 @@ def read_object() -> dict[str, Any]:
     found = parse(read_bytes(current_app.config["MAX_BODY_BYTES"]))
     if not isinstance(found, dict):
         raise InvalidRequest("The body must be a JSON object.", code="invalid_json")
+    g.given = found  # what the audit log may tell of it
     return found
 
 

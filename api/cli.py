@@ -4,6 +4,7 @@ Never here: SQL, or anything the API could do itself.
 """
 
 import argparse
+import getpass
 import sys
 from collections.abc import Sequence
 
@@ -15,10 +16,12 @@ from common import clock, telemetry
 from common.config import SettingError, Settings, current_settings
 from common.db import session
 from common.db.migrating import migrate
+from common.domain.auditing import disclosed
 from common.domain.errors import DomainError
-from common.domain.ids import decode
+from common.domain.ids import decode, encode
 from common.domain.principals import SCOPES
-from common.services import keys, quickstart, requeueing
+from common.services import auditing, keys, quickstart, requeueing
+from common.services.auditing import Act
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -27,7 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         settings = current_settings()
         telemetry.setup(settings)
-        return int(options.run(options, settings) or 0)
+        with auditing.watching(_act(options, sys.argv[1:] if arguments is None else arguments)):
+            return int(options.run(options, settings) or 0)
     except (DomainError, SettingError) as error:
         print(f"sendarix: {error}", file=sys.stderr)
         return 1
@@ -35,6 +39,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         reason = str(error).splitlines()[0][:300]
         print(f"sendarix: the database refused: {telemetry.redact_text(reason)}", file=sys.stderr)
         return 1
+
+
+def _act(options: argparse.Namespace, arguments: Sequence[str]) -> Act:
+    """This command as the audit log has it."""
+    words = " ".join(arguments[: 2 if arguments[0] in ("account", "key", "user") else 1])
+    account = getattr(options, "account", None)
+    return Act(
+        action=words,
+        route=f"sendarix {words}",
+        changes=lambda: disclosed({name: each for name, each in vars(options).items() if name != "run"}),
+        account_id=account,
+        author=getpass.getuser(),
+        object_id=None if account is None else encode("acc", account),
+    )
 
 
 def commands() -> dict[str, str]:

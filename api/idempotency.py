@@ -19,7 +19,7 @@ from sqlalchemy.exc import DBAPIError
 from common.db.session import transaction
 from common.domain.errors import FieldError, InFlight, InvalidRequest
 from common.domain.principals import Principal
-from common.services import idempotency
+from common.services import auditing, idempotency
 from common.services.idempotency import Claim, Kept
 
 _HEADERS = ("Idempotency-Key", "X-Idempotency-Key")
@@ -101,19 +101,29 @@ def answer_once(fields: Mapping[str, Any], work: Callable[[Connection], Response
     key = _find({}, request.headers.get)
     if key is None:
         with transaction() as connection:
-            return work(connection)
+            return _noted(work(connection))
     payload = orjson.dumps([request.path, fields], option=orjson.OPT_SORT_KEYS, default=str)
     claim = Claim(g.principal, _route(), key, hashlib.sha256(payload).hexdigest(), g.request_id)
     settings = current_app.extensions["settings"]
     with _turn(claim.identity), _told_when_locked(), transaction() as connection:
         kept = idempotency.take(connection, settings, claim)
         if kept is not None:
+            auditing.forget()
             response = Response(kept.body, kept.status, mimetype="application/json")
             response.headers["Idempotent-Replayed"] = "true"
             return response
-        response = work(connection)
+        response = _noted(work(connection))
         idempotency.keep(connection, settings, claim, Kept(response.status_code, response.get_data()))
         return response
+
+
+def _noted(response: Response) -> Response:
+    """The same; where it shows what was made, the audit log learns its id."""
+    wanted = response.status_code == 201 or not request.view_args
+    shown = response.get_json(silent=True) if wanted else None
+    if isinstance(shown, dict) and isinstance(shown.get("id"), str):
+        auditing.about(shown["id"])
+    return response
 
 
 def _route() -> str:

@@ -74,6 +74,7 @@ class Settings:
     large_message_bytes: int = _setting("int", 25_000_000, "Above this the answer carries a warning.")
     schedule_horizon_days: int = _setting("int", 30, "How far ahead a scheduled_time may lie.")
     idempotency_hours: int = _setting("int", 24, "How long an Idempotency-Key is remembered.")
+    audit_days: int = _setting("int", 400, "How long the audit log keeps who changed what; 0 keeps it for ever.")
     time_scale: float = _setting("float", 1.0, "Divides every wait; 60 makes an hour of retries one minute.")
     lease_seconds: float = _setting("float", 15.0, "How long a claimed message belongs to one worker.")
     renew_seconds: float = _setting("float", 5.0, "How often a worker renews its leases.")

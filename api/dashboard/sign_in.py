@@ -5,6 +5,7 @@ Never here: how a password is kept (services/passwords.py), or pages about mail.
 
 import hashlib
 from typing import Any
+from uuid import UUID
 
 from flask import Blueprint, g, redirect, request
 from werkzeug.wrappers import Response as AnyResponse
@@ -17,7 +18,9 @@ from api.dashboard.rendering import page
 from api.dashboard.words import LANGUAGES
 from common import clock
 from common.db.session import transaction
-from common.services import passwords, sessions, users
+from common.domain.ids import encode
+from common.services import auditing, passwords, sessions, users
+from common.services.auditing import Act
 
 blueprint = Blueprint("sign_in", __name__, url_prefix="/dashboard")
 
@@ -103,13 +106,21 @@ def use_link(token: str) -> AnyResponse:
         if failed:
             return page("link", 422, row=row, failed=failed)
         kept = passwords.digest(request.form["password"])
-    with transaction() as connection:
+    with auditing.watching(_act("use_link", row.id)), transaction() as connection:
         if users.of_link(connection, token, now=now, lock=True) is None:  # another tab was first
             return page("link", 404, row=None, failed=None)
         users.use_link(connection, row.id, name=request.form.get("name", "").strip()[:100], password_hash=kept)
         if kept is not None:
             sessions.end_all(connection, row.id)
     return _let_in(row.id, None)
+
+
+def _act(action: str, user_id: UUID) -> Act:
+    """What a person does to their own account, as the audit log has it."""
+    assert request.url_rule is not None
+    route = f"{request.method} {request.url_rule.rule.replace('<', '{').replace('>', '}')}"
+    told = {"given": ["password"] if request.form.get("password") else [], "values": {}}
+    return Act(action, route, lambda: told, user_id=user_id, object_id=encode("usr", user_id), request_id=g.request_id)
 
 
 def _fault(form: Any) -> str | None:
@@ -174,7 +185,7 @@ def change_password() -> AnyResponse:
     if failed:
         return _me(failed, 422)
     kept = passwords.digest(request.form["password"])
-    with transaction() as connection:
+    with auditing.watching(_act("change_password", row.id)), transaction() as connection:
         users.use_link(connection, row.id, name=None, password_hash=kept)
         sessions.end_all(connection, row.id)
     return _let_in(row.id, "/dashboard/me")

@@ -28,7 +28,7 @@ MESSAGES_A_REQUEST = 10
 
 
 @blueprint.post("")
-@scope("messages:send", policy="send", idempotent=True)
+@scope("messages:send", policy="send", idempotent=True, audited=False)
 @contract(
     takes=BatchIn,
     answers={202: BatchOut},

@@ -40,7 +40,11 @@ FILTERS = (
     query.text_parameter("stream", "Only messages of this stream."),
     query.text_parameter("idempotency_key", "Only the message that was sent with this key."),
     query.ident_parameter("batch_id", "Only messages of this batch.", "bat"),
-    query.text_parameter("q", "Only messages whose recipient, subject, tag, id or server's reply holds this."),
+    query.text_parameter(
+        "q",
+        "Only messages whose recipient, subject or server's reply holds this, or whose tag or id it is. "
+        "Fewer than three letters together are looked for among the newest 4,000 only.",
+    ),
     Parameter("in_doubt", "Only messages whose outcome nobody knows.", {"type": "string", "enum": ["true"]}),
     Parameter("metadata", "Only messages with this value under this key.", {"type": "string"}, keyed=True),
 )
@@ -56,7 +60,7 @@ _ESTIMATE = Parameter(
 
 
 @blueprint.post("")
-@scope("messages:send", policy="send", idempotent=True)
+@scope("messages:send", policy="send", idempotent=True, audited=False)
 @contract(
     takes=MessageIn,
     answers={202: AcceptedOut},

@@ -1,8 +1,9 @@
 """The engine and the transaction. One pool per process, opened at the first use, never at import."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import orjson
@@ -57,11 +58,18 @@ def engine() -> Engine:
     return _engines[pid]
 
 
+before_commit: ContextVar[Callable[[Connection], None] | None] = ContextVar("before_commit", default=None)
+"""Called at the end of every transaction of this thread, inside it."""
+
+
 @contextmanager
 def transaction() -> Iterator[Connection]:
     """One connection, one transaction: committed at the end, rolled back on an exception."""
     with engine().begin() as connection:
         yield connection
+        last = before_commit.get()
+        if last is not None:
+            last(connection)
 
 
 def close() -> None:
@@ -79,6 +87,17 @@ def rows(connection: Connection, sql: str, *parameters: Any) -> list[Any]:
 def run(connection: Connection, sql: str, *parameters: Any) -> int:
     """Run one set-based statement that returns nothing; answers the number of rows it touched."""
     return int(connection.exec_driver_sql(sql, parameters).rowcount)
+
+
+@contextmanager
+def planned_anew(connection: Connection) -> Iterator[None]:
+    """What is asked inside is planned for its own values: for questions whose plan depends on what is asked."""
+    driver: Any = connection.connection.driver_connection
+    kept, driver.prepare_threshold = driver.prepare_threshold, None
+    try:
+        yield
+    finally:
+        driver.prepare_threshold = kept
 
 
 class Json(bytes):

@@ -23,6 +23,7 @@ SCOPES = (
     "queues:read",
     "queues:write",
     "analytics:read",
+    "audit:read",
     "keys:manage",
     "users:manage",
     "admin",

@@ -7,14 +7,15 @@ from kombu import Exchange, Queue
 
 from common.config import Settings, current_settings
 from common.queueing.queues import ALL, MAINTENANCE
-from common.queueing.tasks import FOLD_EVENTS, PRUNE
+from common.queueing.tasks import FOLD_EVENTS, INDEX_EVENTS, PRUNE
 
 LONGEST_COUNTDOWN = 60
 PRUNE_SECONDS = 600
 FOLD_SECONDS = 5
+INDEX_SECONDS = 5
 _TIMETABLE = {
     name: {"task": name, "schedule": seconds, "options": {"expires": 2 * seconds}}
-    for name, seconds in ((PRUNE, PRUNE_SECONDS), (FOLD_EVENTS, FOLD_SECONDS))
+    for name, seconds in ((PRUNE, PRUNE_SECONDS), (FOLD_EVENTS, FOLD_SECONDS), (INDEX_EVENTS, INDEX_SECONDS))
 }
 
 

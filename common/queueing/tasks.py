@@ -27,6 +27,9 @@ PRUNE = "maintenance.prune"
 FOLD_EVENTS = "maintenance.fold_events"
 """No ids: counts the events that came since, for analytics."""
 
+INDEX_EVENTS = "maintenance.index_events"
+"""No ids: enters the mail that came since into what search looks in."""
+
 CHECK_DOMAINS = "maintenance.check_domains"
 """ids: domains whose records are to be looked up."""
 
@@ -45,6 +48,7 @@ ALL = (
     RUN_JOBS,
     CHECK_DOMAINS,
     FOLD_EVENTS,
+    INDEX_EVENTS,
 )
 
 PREFIXES = {
@@ -57,6 +61,7 @@ PREFIXES = {
     DRAIN_SLOW_WEBHOOKS: "whk",
     PRUNE: "none",
     FOLD_EVENTS: "none",
+    INDEX_EVENTS: "none",
     CHECK_DOMAINS: "dom",
     RUN_JOBS: "job",
 }

@@ -13,8 +13,8 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from common.clock import rfc3339
-from common.db.session import rows
-from common.domain.analytics import after, buckets, metrics_of, times_of
+from common.db.session import planned_anew, rows
+from common.domain.analytics import after, buckets, floored, metrics_of, times_of
 from common.domain.ids import encode
 from common.domain.lifecycle import LIVE
 from common.domain.principals import Principal
@@ -76,10 +76,10 @@ WITH {_TAIL}{FACTS}""".replace("{", "{{").replace("}", "}}")
     + """, every AS MATERIALIZED (
   SELECT * FROM (
     SELECT bucket, {alike}, metric, detail, n FROM {stored}
-     WHERE k.account_id = %s AND k.environment = %s AND k.grain = %s AND k.bucket >= %s AND k.bucket < %s
+     WHERE k.account_id = %s AND k.environment = %s AND ({spans})
     UNION ALL
     SELECT bucket, {alike}, metric, detail, n FROM (
-      SELECT date_trunc(%s, at, 'UTC') AS bucket, {alike}, metric, detail, 1 AS n FROM facts) f
+      SELECT date_trunc('hour', at, 'UTC') AS bucket, {alike}, metric, detail, 1 AS n FROM facts) f
      WHERE bucket >= %s AND bucket < %s) x
    WHERE {conditions}
 ), cells AS MATERIALIZED (
@@ -99,12 +99,13 @@ SELECT 'cell', c.bucket{shown}, c.metric, c.detail, c.n FROM cells c {chosen}
 def report(connection: Connection, principal: Principal, question: Question) -> dict[str, Any]:
     """Counts for each interval and combination of `group_by`, and their totals over the range."""
     sql, filtered = _statement(question)
-    grain = _grain(question)
-    range_ = (principal.account_id, principal.environment, grain, question.start, question.end)
-    found = rows(
-        connection, sql, principal.account_id, principal.environment, MOST_TAIL + 1, MOST_TAIL, MOST_TAIL,
-        *range_, grain, question.start, question.end, *filtered, question.limit,
-    )  # fmt: skip
+    place = (principal.account_id, principal.environment)
+    spans = [each for span in _spans(question) for each in span]
+    with planned_anew(connection):
+        found = rows(
+            connection, sql, *place, MOST_TAIL + 1, MOST_TAIL, MOST_TAIL,
+            *place, *spans, question.start, question.end, *filtered, question.limit,
+        )  # fmt: skip
     totals: dict[tuple[str, str], int] = {}
     cells: dict[tuple[Any, ...], dict[tuple[str, str], int]] = {}
     for row in found:
@@ -126,9 +127,17 @@ def report(connection: Connection, principal: Principal, question: Question) -> 
     }
 
 
-def _grain(question: Question) -> str:
-    whole_days = question.start.hour == 0 and question.end.hour == 0
-    return "hour" if question.interval == "hour" or not whole_days else "day"
+def _spans(question: Question) -> list[tuple[str, datetime, datetime]]:
+    """What is read of which grain: whole days as days, and the hours before and after them."""
+    start, end = question.start, question.end
+    first, last = floored(start, "day"), floored(end, "day")
+    if question.interval == "hour" or first >= last:
+        return [("hour", start, end)]
+    first = start if start == first else after(first, "day")
+    if first == last:
+        return [("hour", start, end)]
+    edges = [("hour", start, first), ("hour", last, end)]
+    return [("day", first, last), *(each for each in edges if each[1] < each[2])]
 
 
 def _statement(question: Question) -> tuple[str, list[Any]]:
@@ -153,6 +162,7 @@ def _statement(question: Question) -> tuple[str, list[Any]]:
     same = " AND ".join(f"c.{each} IS NOT DISTINCT FROM t.{each}" for each in named.split(", ")) if named else "true"
     return _REPORT.format(
         stored=stored,
+        spans=" OR ".join(["k.grain = %s AND k.bucket >= %s AND k.bucket < %s"] * len(_spans(question))),
         alike=alike,
         conditions=" AND ".join(conditions),
         interval=interval,
@@ -225,10 +235,11 @@ def account_for(
     """
     place = (principal.account_id, principal.environment)
     limits = (start, start, end, end)
-    found = rows(
-        connection, _IDENTITY, *place, MOST_TAIL + 1, MOST_TAIL, MOST_TAIL, *place, *limits, *limits, list(LIVE),
-        *place, *limits,
-    )  # fmt: skip
+    with planned_anew(connection):
+        found = rows(
+            connection, _IDENTITY, *place, MOST_TAIL + 1, MOST_TAIL, MOST_TAIL, *place, *limits, *limits, list(LIVE),
+            *place, *limits,
+        )  # fmt: skip
     n = {row.metric: int(row.n) for row in found}
     state = next(row for row in found if row.metric == "state")
     late = n.get("late_bounced", 0)

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from common.clock import rfc3339
 from common.db.keyset import Page, Position, Turn, read_page
-from common.db.session import rows, run
+from common.db.session import planned_anew, rows, run
 from common.domain.errors import Conflict, DomainError, NotFound
 from common.domain.ids import encode
 from common.domain.principals import Principal
@@ -98,16 +98,21 @@ def _conditions(principal: Principal, filters: Filters) -> tuple[str, list[Any]]
 
 
 _GROUPS = """
-SELECT cause, count(*) AS count, count(*) FILTER (WHERE state = 'waiting') AS waiting, min(created_at) AS first_at,
-       max(created_at) AS last_at, (array_agg(message_id ORDER BY created_at DESC))[1] AS newest,
-       (array_agg(detail ORDER BY created_at DESC))[1] AS detail, count(DISTINCT recipient_domain) AS domains
+SELECT g.*, n.message_id AS newest, n.detail FROM (
+  SELECT cause, count(*) AS count, count(*) FILTER (WHERE state = 'waiting') AS waiting, min(created_at) AS first_at,
+         max(created_at) AS last_at, count(DISTINCT recipient_domain) AS domains
+    FROM {letters} WHERE {where} GROUP BY cause) g
+  CROSS JOIN LATERAL (SELECT message_id, detail FROM {letters} WHERE {where} AND cause = g.cause
+                       ORDER BY created_at DESC, message_id DESC LIMIT 1) n
+ ORDER BY g.count DESC, g.cause
 """
 
 
 def causes(connection: Connection, principal: Principal, filters: Filters) -> list[dict[str, Any]]:
     """One entry for each cause, the most frequent first, with its newest dead letter as an example."""
     where, parameters = _conditions(principal, filters)
-    sql = f"{_GROUPS} FROM {_LETTERS} WHERE {where} GROUP BY cause ORDER BY count DESC, cause"
+    with planned_anew(connection):
+        groups = rows(connection, _GROUPS.format(letters=_LETTERS, where=where), *parameters, *parameters)
     return [
         {
             "cause": row.cause,
@@ -119,7 +124,7 @@ def causes(connection: Connection, principal: Principal, filters: Filters) -> li
             "newest_message_id": encode("msg", row.newest),
             "newest_detail": row.detail,
         }
-        for row in rows(connection, sql, *parameters)
+        for row in groups
     ]
 
 

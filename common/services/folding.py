@@ -4,21 +4,11 @@ The cursor of a stream moves in the transaction that counts, so a folding that d
 Accepting and delivering pay nothing. Never here: reading counts (analytics.py).
 """
 
-import threading
-from dataclasses import dataclass
-
 from sqlalchemy import Connection
 
-from common import clock
-from common.db.session import as_json, rows, run, transaction
 from common.domain.analytics import BOUNDS
 from common.domain.tiers import TIERS
-
-MOST_STREAMS, MOST_EVENTS = 50, 1000
-"""In one transaction: so many streams, and so many events of each."""
-
-RESTS = 4.0
-"""After each transaction it rests so many times as long: counting can wait, the mail it counts cannot."""
+from common.services.following import MOST_EVENTS, PART, Followed, follow, moved, step_by_step
 
 _FOLDING_LOCK = 0x5344464F
 
@@ -63,40 +53,8 @@ facts AS MATERIALIZED (
 )"""
 """The CTE `facts` of the events in the CTE `part`: one row for each thing to count, with all that it is counted by."""
 
-_WAITING = """
-WITH h AS MATERIALIZED (SELECT event_horizon() AS horizon)
-SELECT a.id AS account_id, v.environment
-  FROM accounts a CROSS JOIN (VALUES ('live'), ('test')) v(environment)
-  LEFT JOIN analytics_cursors c ON c.account_id = a.id AND c.environment = v.environment
- WHERE EXISTS (
-   SELECT FROM events e WHERE e.account_id = a.id AND e.environment = v.environment
-      AND (e.transaction_no, e.id) > (coalesce(c.transaction_no, -1),
-                                      coalesce(c.event_id, '00000000-0000-0000-0000-000000000000'))
-      AND e.transaction_no < (SELECT horizon FROM h))
- ORDER BY c.counted_until NULLS FIRST LIMIT %s
-"""
-
-_BEGIN = """
-INSERT INTO analytics_cursors (account_id, environment)
-SELECT account_id, environment FROM json_to_recordset(%s) AS x(account_id uuid, environment text)
- ORDER BY 1, 2 ON CONFLICT DO NOTHING
-"""
-
-_PLACES = """
-SELECT c.account_id, c.environment, c.transaction_no, c.event_id FROM analytics_cursors c
-  JOIN json_to_recordset(%s) AS x(account_id uuid, environment text) USING (account_id, environment)
-"""
-
 _FOLD = f"""
-WITH s AS MATERIALIZED (
-  SELECT * FROM json_to_recordset(%s) AS s(account_id uuid, environment text, transaction_no bigint, event_id uuid)
-), h AS MATERIALIZED (SELECT event_horizon() AS horizon),
-part AS MATERIALIZED (
-  SELECT e.* FROM s CROSS JOIN LATERAL (
-    SELECT e.* FROM events e WHERE e.account_id = s.account_id AND e.environment = s.environment
-       AND (e.transaction_no, e.id) > (s.transaction_no, s.event_id)
-       AND e.transaction_no < (SELECT horizon FROM h) ORDER BY e.transaction_no, e.id LIMIT %s) e
-), {FACTS}, profiled AS (
+WITH {PART}, {FACTS}, profiled AS (
   INSERT INTO analytics_profiles (id, account_id, tier, channel, key_id, template, tags, sending_domain, source,
                                   provider)
   SELECT DISTINCT ON (profile_id) profile_id, account_id, tier, channel, key_id, template, tags, sending_domain,
@@ -118,53 +76,19 @@ part AS MATERIALIZED (
   SELECT account_id, environment, date_trunc('hour', created_at, 'UTC'), metric, count(*)
     FROM facts WHERE metric NOT IN ('routed', 'deferred', 'delivered_in', 'unsubscribed') GROUP BY 1, 2, 3, 4
   ON CONFLICT (account_id, environment, created_hour, metric) DO UPDATE SET n = k.n + excluded.n
-), moved AS (
-  UPDATE analytics_cursors c SET transaction_no = l.transaction_no, event_id = l.id, counted_until = l.timestamp
-    FROM (SELECT DISTINCT ON (account_id, environment) account_id, environment, transaction_no, id, timestamp
-            FROM part ORDER BY account_id, environment, transaction_no DESC, id DESC) l
-   WHERE c.account_id = l.account_id AND c.environment = l.environment
-)
+), {moved("analytics_cursors", "counted_until")}
 SELECT count(*) AS n FROM part
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Folded:
-    """How many events were counted, and whether more wait."""
-
-    events: int
-    more: bool
-
-
-def fold(connection: Connection, *, most: int = MOST_EVENTS) -> Folded:
+def fold(connection: Connection, *, most: int = MOST_EVENTS) -> Followed:
     """Count what every stream holds below the horizon, `most` events of each, in the caller's transaction.
 
     While another folding is at it, nothing is left to do.
     """
-    alone = rows(connection, "SELECT pg_try_advisory_xact_lock(%s) AS got", _FOLDING_LOCK)[0].got
-    waiting = rows(connection, _WAITING, MOST_STREAMS) if alone else []
-    if not waiting:
-        return Folded(0, False)
-    named = as_json([{"account_id": row.account_id, "environment": row.environment} for row in waiting])
-    run(connection, _BEGIN, named)
-    places = rows(connection, _PLACES, named)
-    streams = [
-        {name: getattr(row, name) for name in ("account_id", "environment", "transaction_no", "event_id")}
-        for row in places
-    ]
-    n = int(rows(connection, _FOLD, as_json(streams), most)[0].n)
-    return Folded(n, n >= most or len(waiting) == MOST_STREAMS)
+    return follow(connection, _FOLD, cursors="analytics_cursors", until="counted_until", lock=_FOLDING_LOCK, most=most)
 
 
 def fold_all(*, seconds: float) -> int:
     """Fold, one transaction after the other, until nothing waits or the time is over; answers how many events."""
-    until, done, pause = clock.monotonic() + seconds, 0, threading.Event()
-    while True:
-        began = clock.monotonic()
-        with transaction() as connection:
-            folded = fold(connection)
-        done += folded.events
-        rest = RESTS * (clock.monotonic() - began)
-        if not folded.more or clock.monotonic() + rest > until:
-            return done
-        pause.wait(rest)
+    return step_by_step(fold, seconds=seconds)

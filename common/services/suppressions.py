@@ -21,7 +21,7 @@ from common.domain.errors import NotFound
 from common.domain.ids import encode, new_id
 from common.domain.principals import Principal
 from common.domain.suppressions import ALL
-from common.services import events
+from common.services import auditing, events
 from common.services.events import NewEvent
 
 _ALIVE = "(expires_at IS NULL OR expires_at > now())"
@@ -195,6 +195,7 @@ def remove(
     )
     if not gone:
         raise NotFound("This address is not suppressed.")
+    auditing.about(encode("sup", gone[0].id))
     events.record(connection, [_event("suppression.deleted", principal, row) for row in gone])
 
 

@@ -33,6 +33,18 @@ def test_a_mutating_route_declares_idempotency(rule: Rule) -> None:
     assert declared, f"{rule}: say idempotent=True or False in @scope of {rule.endpoint}"
 
 
+UNAUDITED = {
+    "messages.send_message": "a message is the record of its own acceptance: key, request, time",
+    "batches.send_batch": "the same of many",
+}
+
+
+def test_a_mutating_route_leaves_no_trace() -> None:
+    """What they record is in tests/integration/test_audit.py, for every one of them."""
+    changing = [rule for rule in ROUTES if (rule.methods or set()) - _READS and not hasattr(view(rule), "public")]
+    assert {rule.endpoint for rule in changing if not getattr(view(rule), "audited", False)} == set(UNAUDITED)
+
+
 @pytest.mark.parametrize("rule", [rule for rule in ROUTES if "POST" in (rule.methods or ())], ids=str)
 def test_a_route_that_makes_something_repeats_it(rule: Rule) -> None:
     """A POST that answers 201 may be sent again after a lost answer, so it honours Idempotency-Key."""

@@ -5,16 +5,26 @@ from uuid import UUID
 from common.config import current_settings
 from common.db.session import transaction
 from common.queueing import tasks
-from common.services import due, inbound, issuing, jobs, sessions, suppressions, unknown_replies, webhook_retention
+from common.services import (
+    auditing,
+    due,
+    inbound,
+    issuing,
+    jobs,
+    sessions,
+    suppressions,
+    unknown_replies,
+    webhook_retention,
+)
 from workers.shell import task
 
 
 @task(tasks.PRUNE)
 def prune(_: list[UUID]) -> None:
-    """Forget what is past its time: keys, jobs, sessions, suppressions, returned mail, replies, webhook logs."""
+    """Forget what is past its time: keys, jobs, sessions, suppressions, returned mail, replies, audit log."""
     with transaction() as connection:
         due.forget_idempotency_keys(connection, current_settings())
-    kept = (inbound, issuing, jobs, sessions, suppressions, unknown_replies)
+    kept = (auditing, inbound, issuing, jobs, sessions, suppressions, unknown_replies)
     for each in kept:
         with transaction() as connection:
             each.prune(connection)

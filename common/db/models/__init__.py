@@ -10,6 +10,7 @@ from common.db.models.analytics import (
 )
 from common.db.models.api_key import ApiKey
 from common.db.models.attempt import Attempt
+from common.db.models.audit_entry import AuditEntry
 from common.db.models.automation import PacingAutomation
 from common.db.models.base import Base
 from common.db.models.dead_letter import DeadLetter
@@ -23,6 +24,7 @@ from common.db.models.mailbox_message import MailboxMessage
 from common.db.models.message import Message, MessageContent
 from common.db.models.policy import PathHealth, Policy, PolicyCanary, PolicyDraft, RecipientPlace, WarmupDay
 from common.db.models.reply_rule import ReplyRule, UnknownReply
+from common.db.models.search import SearchCursor, SearchEntry
 from common.db.models.source import Source
 from common.db.models.source_test import SourceTest
 from common.db.models.suppression import Suppression
@@ -46,6 +48,7 @@ __all__ = [
     "AnalyticsRecipient",
     "ApiKey",
     "Attempt",
+    "AuditEntry",
     "Base",
     "DeadLetter",
     "Domain",
@@ -67,6 +70,8 @@ __all__ = [
     "PolicyDraft",
     "RecipientPlace",
     "ReplyRule",
+    "SearchCursor",
+    "SearchEntry",
     "Sender",
     "Session",
     "Source",
