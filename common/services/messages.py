@@ -183,7 +183,7 @@ def reschedule(
         )
     later = scheduled_time is not None
     wait = max(0.0, (scheduled_time - clock.now()).total_seconds()) if scheduled_time is not None else 0.0
-    run(connection, "UPDATE messages SET scheduled_time = %s WHERE id = %s", scheduled_time, message_id)
+    run(connection, _SCHEDULE, scheduled_time, message_id)
     data = {"rescheduled": True, "scheduled_time": _instant(scheduled_time)}
     delay = wait / settings.time_scale
     change = Change(message_id, "reschedule" if later else "reschedule_now", data=data, delay=delay, armed=not later)
@@ -194,6 +194,12 @@ def reschedule(
                        extra={"message_status": row.status})  # fmt: skip
     return get(connection, principal, message_id), applied
 
+
+# What a rule of the policy holds is let go: when it comes due again, the rules are asked anew.
+_SCHEDULE = """
+UPDATE messages SET scheduled_time = %s, held = held AND hold_id IS NOT NULL,
+       hold_reason = CASE WHEN hold_id IS NOT NULL THEN hold_reason END WHERE id = %s
+"""
 
 _OWNED = """
 SELECT id, status, event_seq, lease_until IS NOT NULL AS leased FROM messages

@@ -126,6 +126,21 @@ def test_a_hold_without_an_end_lets_go_or_says_no_next_time(api: Api) -> None:
     assert api.read(sent)["status"] == "delivered"
 
 
+def test_a_held_message_that_is_moved_stays_where_it_is_for_ever(api: Api) -> None:
+    publish(api, a_hold())
+    sent = api.send(tags=["promo"])["message_id"]
+    work_off()
+    assert api.read(sent)["held"]
+    ahead = clock.rfc3339(clock.now() + timedelta(hours=1))
+    moved = api.call("PATCH", f"/v1/messages/{sent}", {"scheduled_time": ahead}).get_json()
+    assert (moved["status"], moved["held"], moved["waiting"]["for"]) == ("scheduled", False, "time")
+    publish(api, {"name": "rest", "act": "automatic"})
+    let_pass(3601)
+    work_off()
+    work_off()
+    assert api.read(sent)["status"] == "delivered"
+
+
 @pytest.mark.parametrize(
     ("fields", "field"),
     [
