@@ -21,7 +21,7 @@ from common.services import delivery, due, keys, parking, requeueing, routing, r
 from tests.callers import Api, an_api
 from workers.scheduler.rounds import Rounds
 
-WALKS, STEPS = 40, 8
+WALKS, STEPS = 33, 7
 
 
 @pytest.fixture(scope="module")
@@ -49,18 +49,24 @@ class Walk:
         if dice.random() < 0.25:
             fields["ttl"] = 86_400
         self.tier = fields["priority"]
-        self.id = api.send(tags=["promo"], **fields)["message_id"]
+        self.claimed: list[delivery.Claimed] = []
+        self._send(**fields)
+
+    def _send(self, **fields: Any) -> None:
+        self.id = self.api.send(tags=["promo"], **fields)["message_id"]
         which = decode("msg", self.id)
         assert which is not None
         self.row: UUID = which
-        self.claimed: list[delivery.Claimed] = []
 
     def _change(self, sql: str) -> None:
         with transaction() as connection:
             connection.exec_driver_sql(f"UPDATE messages SET {sql} WHERE id = %s", (self.row,))
 
     def its_time_comes(self) -> None:
-        self._change("next_attempt_at = least(next_attempt_at, now())")
+        self._change(
+            "next_attempt_at = least(next_attempt_at, now()), scheduled_time ="
+            " CASE WHEN scheduled_time IS NOT NULL THEN now() - interval '2 s' END"
+        )
 
     def a_round(self) -> None:
         Rounds(current_settings(), session.engine()).run()
@@ -124,6 +130,12 @@ class Walk:
         tier = self.dice.choice([self.tier, self.tier, "critical", "normal", "bulk"])
         queue, kind = f"{self.dice.choice(['routing', 'delivery'])}.{tier}", self.dice.choice(["pause", "drain"])
         self._post(f"/v1/queues/{queue}/{kind}", {"reason": "look first"})
+
+    def come_after_a_drain(self) -> None:
+        """Another message, which comes when its queue is being drained."""
+        self._post(f"/v1/queues/routing.{self.tier}/drain", {"reason": "look first"})
+        self._send(priority=self.tier)
+        self.route()
 
     def let_go(self, whole: bool = False) -> None:
         for each in self.api.call("GET", "/v1/holds?state=active&everywhere=true", key=self.api.admin).get_json()[
@@ -195,7 +207,7 @@ MOVES: tuple[tuple[Callable[[Walk], None], int], ...] = (
 STARTS: tuple[tuple[Callable[[Walk], None], ...], ...] = (
     (), (Walk.claim,), (Walk.park,), (Walk.answer, Walk.park), (Walk.die, Walk.decide), (Walk.answer, Walk.hold),
     (Walk.route, Walk.stop_queue), (Walk.stop_queue, Walk.its_time_comes, Walk.route), (Walk.publish, Walk.claim),
-    (Walk.hold_everywhere, Walk.claim),
+    (Walk.hold_everywhere, Walk.claim), (Walk.come_after_a_drain,),
 )  # fmt: skip
 """What a walk begins with, in turns; chance goes on."""
 
