@@ -67,23 +67,22 @@ _COLUMNS = {
     "provider": "provider",
     "recipient_domain": "recipient_domain",
 }
-_ALIKE = "tier, channel, key_id, template, tags, sending_domain, source, provider"
 
 
 _REPORT = (
     f"""
 WITH {_TAIL}{FACTS}""".replace("{", "{{").replace("}", "}}")
     + """, every AS MATERIALIZED (
-  SELECT * FROM (
-    SELECT bucket, {alike}, metric, detail, n FROM {stored}
+  SELECT {interval} AS bucket{alike}, metric, detail, sum(n) AS n FROM (
+    SELECT bucket{alike}, metric, detail, n FROM {stored}
      WHERE k.account_id = %s AND k.environment = %s AND ({spans})
     UNION ALL
-    SELECT bucket, {alike}, metric, detail, n FROM (
-      SELECT date_trunc('hour', at, 'UTC') AS bucket, {alike}, metric, detail, 1 AS n FROM facts) f
+    SELECT bucket{alike}, metric, detail, n FROM (
+      SELECT date_trunc('hour', at, 'UTC') AS bucket{alike}, metric, detail, 1 AS n FROM facts) f
      WHERE bucket >= %s AND bucket < %s) x
-   WHERE {conditions}
+   WHERE {conditions} GROUP BY {kept}
 ), cells AS MATERIALIZED (
-  SELECT {interval} AS bucket{groups}, metric, detail, sum(n) AS n FROM every {spread} GROUP BY {numbered}
+  SELECT bucket{groups}, metric, detail, sum(n) AS n FROM every {spread} GROUP BY {numbered}
 ), top AS MATERIALIZED (
   SELECT {named} FROM cells {by} ORDER BY {order} LIMIT %s
 )
@@ -100,11 +99,12 @@ def report(connection: Connection, principal: Principal, question: Question) -> 
     """Counts for each interval and combination of `group_by`, and their totals over the range."""
     sql, filtered = _statement(question)
     place = (principal.account_id, principal.environment)
+    whole = (question.start,) if question.interval == "total" else ()
     spans = [each for span in _spans(question) for each in span]
     with planned_anew(connection):
         found = rows(
             connection, sql, *place, MOST_TAIL + 1, MOST_TAIL, MOST_TAIL,
-            *place, *spans, question.start, question.end, *filtered, question.limit,
+            *whole, *place, *spans, question.start, question.end, *filtered, question.limit,
         )  # fmt: skip
     totals: dict[tuple[str, str], int] = {}
     cells: dict[tuple[Any, ...], dict[tuple[str, str], int]] = {}
@@ -142,11 +142,11 @@ def _spans(question: Question) -> list[tuple[str, datetime, datetime]]:
 
 def _statement(question: Question) -> tuple[str, list[Any]]:
     """The statement of a question, and the values of its filters."""
-    apart = "recipient_domain" in (*question.group_by, *question.filters)
-    alike = "recipient_domain" if apart else _ALIKE
-    stored = (
-        "analytics_recipients k" if apart else "analytics_counts k JOIN analytics_profiles p ON p.id = k.profile_id"
-    )
+    asked = dict.fromkeys(_COLUMNS[name] for name in (*question.group_by, *question.filters))
+    alike = "".join(f", {'tags' if name == 'tag' else name}" for name in asked)
+    stored = "analytics_recipients k" if "recipient_domain" in asked else "analytics_counts k"
+    if asked and "recipient_domain" not in asked:
+        stored += " JOIN analytics_profiles p ON p.id = k.profile_id"
     interval = f"date_trunc('{question.interval}', bucket, 'UTC')"
     given: list[Any] = []
     conditions = ["true"]
@@ -155,7 +155,6 @@ def _statement(question: Question) -> tuple[str, list[Any]]:
         given.append(list(values))
     if question.interval == "total":
         interval = "%s::timestamptz"
-        given.append(question.start)
     spread = "CROSS JOIN LATERAL unnest(CASE WHEN tags = '{}' THEN ARRAY[NULL] ELSE tags END) AS tag"
     groups = ", ".join(f"{_COLUMNS[name]} AS g{at}" for at, name in enumerate(question.group_by))
     named = ", ".join(f"g{at}" for at in range(len(question.group_by)))
@@ -165,6 +164,7 @@ def _statement(question: Question) -> tuple[str, list[Any]]:
         spans=" OR ".join(["k.grain = %s AND k.bucket >= %s AND k.bucket < %s"] * len(_spans(question))),
         alike=alike,
         conditions=" AND ".join(conditions),
+        kept=", ".join(str(at) for at in range(1, len(asked) + 4)),
         interval=interval,
         spread=spread if "tag" in question.group_by else "",
         groups=f", {groups}" if groups else "",

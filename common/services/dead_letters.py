@@ -21,12 +21,14 @@ from common.services import messages
 
 STATES = ("waiting", "replayed", "discarded")
 
-_LETTERS = """
-(SELECT d.*, m.recipient, m.recipient_key, m.recipient_domain, m.status, m.attempt_no,
-        CASE WHEN d.discarded_at IS NOT NULL THEN 'discarded' WHEN d.replayed_as IS NOT NULL THEN 'replayed'
-             ELSE 'waiting' END AS state
+_STATE = """CASE WHEN d.discarded_at IS NOT NULL THEN 'discarded' WHEN d.replayed_as IS NOT NULL THEN 'replayed'
+             ELSE 'waiting' END AS state"""
+_LETTERS = f"""
+(SELECT d.*, m.recipient, m.recipient_key, m.status, m.attempt_no, {_STATE}
    FROM dead_letters d JOIN messages m ON m.id = d.message_id) d
 """
+_ALONE = f"(SELECT d.*, {_STATE} FROM dead_letters d) d"
+"""Without their messages, of which there may be very many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +113,9 @@ SELECT g.*, n.message_id AS newest, n.detail FROM (
 def causes(connection: Connection, principal: Principal, filters: Filters) -> list[dict[str, Any]]:
     """One entry for each cause, the most frequent first, with its newest dead letter as an example."""
     where, parameters = _conditions(principal, filters)
+    letters = _ALONE if filters.recipient is None else _LETTERS
     with planned_anew(connection):
-        groups = rows(connection, _GROUPS.format(letters=_LETTERS, where=where), *parameters, *parameters)
+        groups = rows(connection, _GROUPS.format(letters=letters, where=where), *parameters, *parameters)
     return [
         {
             "cause": row.cause,

@@ -95,7 +95,7 @@ WITH x AS MATERIALIZED (
     AND CASE WHEN x.epoch IS NULL THEN m.lease_until IS NULL
              ELSE m.lease_epoch = x.epoch AND m.lease_until IS NOT NULL END
   RETURNING m.id, m.account_id, m.environment, m.event_seq, m.status, m.tier, m.path, m.recipient,
-    m.recipient_key, m.attempt_no, m.next_attempt_at, m.updated_at
+    m.recipient_key, m.recipient_domain, m.attempt_no, m.next_attempt_at, m.updated_at
 )"""
 
 _LIST = """, listed AS (
@@ -156,8 +156,8 @@ _CLOSE = """, closed AS (
 )"""
 
 _BURY = """, buried AS (
-  INSERT INTO dead_letters (message_id, account_id, environment, cause, detail)
-  SELECT d.id, d.account_id, d.environment, x.cause, x.reply
+  INSERT INTO dead_letters (message_id, account_id, environment, cause, detail, recipient_domain)
+  SELECT d.id, d.account_id, d.environment, x.cause, x.reply, d.recipient_domain
     FROM moved d JOIN x ON x.id = d.id WHERE x.cause IS NOT NULL
   ON CONFLICT (message_id) DO NOTHING
 )"""

@@ -26,8 +26,10 @@ Condition = tuple[list[str], list[Any]]
 """Parts of a WHERE, and their values."""
 
 EXACT_UP_TO = 10_000
-NEAR = 4_000
+NEAR = (500, 4_000)
 """So many of the newest messages are looked through one by one; when they do not fill a page, the index is asked."""
+FEW = 3
+"""With fewer than these among the first of them, what is asked for is rare: the index has it sooner."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +61,23 @@ def find(
     the page, in all.
     """
     if _entered(filters) and not (turn is not None and turn.back):
-        near = _bound(connection, principal, filters, turn)
-        page = _read(connection, principal, filters, limit, turn, near or _EVER)
-        if near is None or page.older is not None or not _searchable(filters):
+        page = _near(connection, principal, filters, limit, turn)
+        if page is not None:
             return page
     return _read(connection, principal, filters, limit, turn, None)
+
+
+def _near(connection: Connection, principal: Principal, filters: Filters, limit: int, turn: Turn | None) -> Page | None:
+    """The page when the nearest messages fill it, or there are no others; None when the index is to be asked."""
+    by_index = _searchable(filters)
+    for count in NEAR if by_index else NEAR[-1:]:
+        near = _bound(connection, principal, filters, turn, count)
+        page = _read(connection, principal, filters, limit, turn, near or _EVER)
+        if near is None or page.older is not None or not by_index:
+            return page
+        if len(page.data) < FEW:
+            break
+    return None
 
 
 def _read(
@@ -90,11 +104,13 @@ SELECT created_at FROM messages WHERE account_id = %s AND environment = %s AND c
 _EVER = datetime.min.replace(tzinfo=UTC)
 
 
-def _bound(connection: Connection, principal: Principal, filters: Filters, turn: Turn | None) -> datetime | None:
-    """When the last of the messages was accepted that are looked through one by one; None when there are no more."""
+def _bound(
+    connection: Connection, principal: Principal, filters: Filters, turn: Turn | None, count: int
+) -> datetime | None:
+    """When the last of the next `count` messages was accepted; None when there are no more."""
     starts = [each for each in (turn and turn.position[0], filters.created_before) if each]
     start = min(starts) if starts else datetime.max.replace(tzinfo=UTC)
-    found = rows(connection, _BOUND, principal.account_id, principal.environment, start, NEAR)
+    found = rows(connection, _BOUND, principal.account_id, principal.environment, start, count)
     return found[0].created_at if found else None
 
 
@@ -232,9 +248,30 @@ def _words(principal: Principal, filters: Filters, near: datetime | None) -> Con
     known = _known(words)
     if known is not None:
         return known
-    escaped = words.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    like = f"%{escaped}%"
+    like = f"%{_escaped(words)}%"
     one_by_one = [like, like, words, like]
     if near is not None:
         return [_ONE_BY_ONE], one_by_one
-    return _in_all(principal, "words ILIKE %s OR facets @> %s", [like, [f"tag:{words}"]], _ONE_BY_ONE, one_by_one)
+    entered = "words ILIKE %s AND words || '' ILIKE %s OR facets @> %s"  # the index is asked for one word only
+    values = [f"%{_escaped(_rarest(words))}%", like, [f"tag:{words}"]]
+    return _in_all(principal, entered, values, _ONE_BY_ONE, one_by_one)
+
+
+_WORD = re.compile(r"[^\W_]+")
+
+
+def _rarest(words: str) -> str:
+    """Of a phrase the word that probably the fewest have, with what stands around it: digits first, then the longest.
+
+    The others would cost the index more than they leave out.
+    """
+    found = [each for each in _WORD.finditer(words) if len(words[max(each.start() - 1, 0) : each.end() + 1]) >= 3]
+    if not found:
+        return words
+    best = max(found, key=lambda each: (any(letter.isdigit() for letter in each[0]), len(each[0])))
+    return words[max(best.start() - 1, 0) : best.end() + 1]
+
+
+def _escaped(words: str) -> str:
+    """Words as LIKE takes them."""
+    return words.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")

@@ -93,9 +93,9 @@ SELECT e.id, e.number, e.number, a.default_source_id, e.state, e.happened - inte
        'mx.' || e.domain, '192.0.2.1' FROM crowd_events e JOIN accounts a ON a.id = e.account_id WHERE e.state IS NOT NULL
 
 --- dead letters, suppressions, the inbox
-INSERT INTO dead_letters (message_id, account_id, environment, cause, detail, created_at)
+INSERT INTO dead_letters (message_id, account_id, environment, cause, detail, created_at, recipient_domain)
 SELECT id, account_id, 'live', CASE status WHEN 'bounced' THEN 'invalid_recipient' WHEN 'expired' THEN 'ttl' ELSE 'no_source' END,
-       CASE status WHEN 'bounced' THEN '550 no such user here' END, at FROM crowd WHERE status IN ('bounced', 'expired', 'failed');
+       CASE status WHEN 'bounced' THEN '550 no such user here' END, at, domain FROM crowd WHERE status IN ('bounced', 'expired', 'failed');
 INSERT INTO suppressions (id, account_id, environment, recipient, recipient_key, reason, created_at)
 SELECT uuidv7(at - now()), account_id, 'live', recipient || '@' || domain, recipient || '@' || domain, 'hard_bounce', at
   FROM crowd WHERE status IN ('bounced', 'complained') ON CONFLICT DO NOTHING;

@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from statistics import median
@@ -68,13 +69,13 @@ LISTS = {
     "?template=otp-code": "one template",
     "?template=nothing": "a template that nobody used",
     "?stream=newsletter": "one stream",
-    "?metadata[order]={number}": "metadata that one message has",
+    "?metadata%5Border%5D={number}": "metadata that one message has",
     "?created_after={week_ago}&created_before={week_later}": "an hour a week ago",
     "?batch_id={batch}": "a batch that does not exist",
     "?q=verification": "a word of every fifth subject",
     "?q={recipient}": "a whole address",
     "?q={local}": "part of an address",
-    "?q=company377.exam": "part of a rare domain",
+    "?q=company379.exam": "part of a rare domain",
     "?q=invoice {number}": "one subject",
     "?q={queue_id}": "the queue id that a server answered",
     "?q=Greylisted, try again in 77 sec": "words that a server said to few",
@@ -199,7 +200,8 @@ def _take(name: str, meaning: str, ask: Callable[[], Any]) -> Figure:
             )
     found = answer.get_json()["data"] if answer.mimetype == "application/json" else None
     told = meaning if found is None else f"{meaning} ({len(found)} found)"
-    return under(name, median(took[1:]), "ms", told, MOST_MS)
+    figure = under(name, median(took[1:]), "ms", told, MOST_MS)
+    return replace(figure, beside="the fastest", beside_value=min(took))
 
 
 if __name__ == "__main__":

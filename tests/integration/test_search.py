@@ -16,7 +16,7 @@ pytestmark = pytest.mark.usefixtures("database")
 
 @pytest.fixture(autouse=True)
 def few_are_near(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listing, "NEAR", 3)
+    monkeypatch.setattr(listing, "NEAR", (1, 3))
 
 
 def index() -> None:

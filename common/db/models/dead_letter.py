@@ -21,3 +21,4 @@ class DeadLetter(Base):
     environment: Mapped[str] = mapped_column(server_default=text("'live'"))
     discarded_at: Mapped[datetime | None]
     discard_reason: Mapped[str | None]
+    recipient_domain: Mapped[str | None]
