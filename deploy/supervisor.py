@@ -20,6 +20,7 @@ import psutil  # type: ignore[import-untyped]
 from deploy.engines import EngineError, Engines
 from deploy.identity import make_folder
 from deploy.logs import LogWatch, rotate_log
+from deploy.priority import give_way
 
 MARK = "SUPERVISED_HOME"
 DRAIN_SECONDS = 30.0
@@ -86,6 +87,7 @@ class _Line:
                 start_new_session=True,
             )
         self.started = time.monotonic()
+        give_way(self.child.pid, self.command)
         return self.child.pid
 
     def bury(self) -> str:

@@ -12,7 +12,7 @@ STAGES = {
     "web": "accept (web)",
     "routing": "routing",
     "delivery": "delivery",
-    "delivery-critical": "delivery",
+    "critical": "delivery",
     "retry": "retry",
     "webhooks": "webhooks",
     "webhooks-slow": "webhooks",

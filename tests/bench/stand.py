@@ -25,7 +25,7 @@ from tests.fakes.sink import Sink, Taken
 
 PROCESSES = 2
 THREADS = 32
-WORKERS = ("routing", "delivery-critical", "delivery", "retry", "webhooks", "webhooks-slow", "scheduler")
+WORKERS = ("routing", "critical", "delivery", "retry", "webhooks", "webhooks-slow", "scheduler")
 
 
 class TimedOut(RuntimeError):

@@ -29,7 +29,7 @@ PROCESSES = (
     "routing",
     "retry",
     "scheduler",
-    "delivery-critical",
+    "critical",
     "webhooks",
 )
 """Targets of `kill`; delivery three times, because there a death can cost or double mail."""

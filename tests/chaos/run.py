@@ -21,8 +21,7 @@ from tests.chaos.verdict import AT_LEAST_ONCE, Records, Verdict, judge
 LEASE_SECONDS = 5.0
 STANDARD_FAULTS = ("flushall", "kill:postgres", "kill:valkey", "freeze:delivery")
 GRACEFUL_FAULTS = tuple(
-    f"terminate:{name}"
-    for name in ("web", "routing", "delivery", "delivery-critical", "retry", "scheduler", "delivery")
+    f"terminate:{name}" for name in ("web", "routing", "delivery", "critical", "retry", "scheduler", "delivery")
 )
 """A rolling restart; delivery twice."""
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from common.domain.tiers import TIERS
 from common.queueing import queues, tasks
 
 ROOT = Path(__file__).parents[2]
@@ -84,10 +85,10 @@ def test_a_line_consumes_a_queue_that_does_not_exist() -> None:
         assert not unknown, f"Procfile {name}: {sorted(unknown)} are not in common/queueing/queues.py"
 
 
-def test_a_line_is_not_named_after_its_folder() -> None:
+def test_a_line_is_not_named_after_its_folder_or_its_tier() -> None:
     rooms = {folder.name for folder in (ROOT / "workers").iterdir() if (folder / "__init__.py").exists()}
     for name in _procfile():
-        assert name in ("web", "release") or name.partition("-")[0] in rooms, (
+        assert name in ("web", "release", TIERS[0]) or name.partition("-")[0] in rooms, (
             f"Procfile {name}: begin its name with a folder of workers/ ({', '.join(sorted(rooms))})"
         )
 
@@ -104,11 +105,12 @@ def _consumed(command: str) -> list[str]:
     return found[1].split(",") if found else []
 
 
-def test_bulk_delivers_beside_critical_at_the_same_priority() -> None:
+def test_bulk_is_routed_or_delivered_beside_critical_at_the_same_priority() -> None:
     for name, command in _procfile().items():
         consumed = set(_consumed(command))
-        if queues.DELIVERY[0] in consumed:
-            assert consumed == {queues.DELIVERY[0]}, f"Procfile {name}: it serves more than what is critical"
+        critical = {queues.ROUTING[0], queues.DELIVERY[0]}
+        if critical & consumed:
+            assert consumed <= critical, f"Procfile {name}: it serves more than what is critical"
             assert not command.startswith("nice "), f"Procfile {name}: what is critical runs at full priority"
-        elif consumed & {*queues.DELIVERY, queues.WEBHOOKS, queues.WEBHOOKS_SLOW}:
+        elif consumed & {*queues.ROUTING, *queues.DELIVERY, queues.WEBHOOKS, queues.WEBHOOKS_SLOW}:
             assert command.startswith("nice -n "), f"Procfile {name}: begin it with `nice`, so that it gives way"

@@ -141,3 +141,16 @@ def test_what_an_earlier_supervisor_left_is_swept(tmp_path: Path) -> None:
     finally:
         other.kill()
         other.wait()
+
+
+@pytest.mark.skipif(not Path("/proc/self/autogroup").exists(), reason="this kernel does not group sessions")
+def test_a_line_under_nice_gives_way_only_within_its_own_session(procfile: Path, tmp_path: Path) -> None:
+    procfile.write_text("patient: nice -n 5 sleep 600\nurgent: sleep 600\n")
+    formation = Formation(procfile, tmp_path / "home", os.environ)
+    formation.start()
+    try:
+        wait_until(lambda: len(formation.pids) == 2)
+        values = {name: Path(f"/proc/{pid}/autogroup").read_text().split()[-1] for name, pid in formation.pids.items()}
+        assert values == {"patient": "5", "urgent": "0"}
+    finally:
+        formation.stop(drain=5)
