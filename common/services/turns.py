@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 from common import clock
 from common.config import current_settings
 from common.db.session import rows
+from common.domain.tiers import TIERS
 
 WAITED_SECONDS = 0.5
 """A ticket whose first message is younger than this has not waited behind others."""
@@ -31,7 +32,8 @@ def _due(stage: str) -> str:
 
 
 def _next(stage: str) -> str:
-    """SQL: which account is next after one, in the order of their ids, without that of the ticket.
+    """SQL: which account is next after one, in the order of their ids, without that of the ticket, whose own work
+    follows; unless that is done already.
 
     Ranges on both sides of the ticket's own: a condition "not this one" would read all that it has waiting.
     """
@@ -47,7 +49,9 @@ def _next(stage: str) -> str:
         for each in ranges
     )
     return f"""
-WITH own AS (SELECT tier, account_id, %s::uuid AS last FROM messages WHERE id = %s)
+WITH own AS (
+  SELECT m.tier, (%s::uuid[])[m.tier + 1] AS last, CASE WHEN {_due(stage)} THEN m.account_id ELSE '{_NOBODY}' END
+         AS account_id FROM messages m WHERE m.id = %s)
 SELECT own.tier, coalesce({found}) AS account_id FROM own
 """
 
@@ -63,11 +67,11 @@ SELECT id FROM oldest WHERE path IS NOT DISTINCT FROM (SELECT path FROM oldest O
 
 
 class Turns:
-    """Of one process and stage: which account had the last turn."""
+    """Of one process and stage: which account had the last turn, in each tier."""
 
     def __init__(self, stage: str) -> None:
         self._next, self._oldest = _next(stage), _oldest(stage)
-        self._last = _NOBODY
+        self._last = [_NOBODY for _ in TIERS]
 
     def others_first(self, connection: Connection, ids: Sequence[UUID]) -> list[UUID]:
         """The work of another account that this ticket does before its own; [] while none waits."""
@@ -76,9 +80,10 @@ class Turns:
         found = rows(connection, self._next, self._last, ids[0])
         if not found or found[0].account_id is None:
             return []
-        self._last = found[0].account_id
+        tier, account_id = found[0].tier, found[0].account_id
+        self._last[tier] = account_id
         size = current_settings().ticket_size
-        return [row.id for row in rows(connection, self._oldest, found[0].tier, self._last, size)]
+        return [row.id for row in rows(connection, self._oldest, tier, account_id, size)]
 
 
 def _age(message_id: UUID) -> float:

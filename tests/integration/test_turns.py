@@ -2,6 +2,7 @@
 between accounts, so that nobody's flood delays another's few messages.
 """
 
+import random
 import threading
 import uuid
 from collections import deque
@@ -179,9 +180,61 @@ def test_the_turn_reads_all_that_waits(office: Office) -> None:
     with transaction() as connection:
         connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
         plan = "\n".join(row[0] for row in connection.exec_driver_sql(
-            f"EXPLAIN (ANALYZE, BUFFERS, COSTS OFF) {turns._next('routing')}", (uuid.UUID(int=0), ids[0])))  # fmt: skip
+            f"EXPLAIN (ANALYZE, BUFFERS, COSTS OFF) {turns._next('routing')}",
+            ([uuid.UUID(int=0)] * 3, ids[0])))  # fmt: skip
     plan = plan.partition("Planning:")[0]
     assert "messages_turns" in plan, plan
     reads = [int(part.split("=")[1]) for line in plan.splitlines() if "Buffers" in line for part in line.split()
              if part.startswith("hit=")]  # fmt: skip
     assert reads and max(reads) < 60, plan
+
+
+class Model:
+    """What waits, as plain lists: by tier and account, in the order of acceptance."""
+
+    def __init__(self, accounts: int) -> None:
+        self.waiting: dict[tuple[int, uuid.UUID], list[uuid.UUID]] = {}
+        self.starved: dict[tuple[int, uuid.UUID], int] = {}
+        self.accounts = accounts
+
+    def arrive(self, tier: int, account: uuid.UUID, ids: list[uuid.UUID]) -> None:
+        self.waiting.setdefault((tier, account), []).extend(ids)
+
+    def went(self, moved: set[uuid.UUID]) -> None:
+        """One ticket's work: of one tier, each account's oldest, and nobody is passed over for longer than a round."""
+        mine = {place: [each for each in ids if each in moved] for place, ids in self.waiting.items()}
+        tiers = {tier for (tier, _), ids in mine.items() if ids}
+        assert len(tiers) <= 1, "one ticket did work of two tiers"
+        for place, ids in mine.items():
+            assert ids == self.waiting[place][: len(ids)], "a message overtook an older one of its account and tier"
+            del self.waiting[place][: len(ids)]
+            if not tiers or place[0] not in tiers:
+                continue
+            self.starved[place] = 0 if ids or not self.waiting[place] else self.starved.get(place, 0) + 1
+            assert self.starved[place] <= self.accounts, "an account was passed over for more than a round of turns"
+
+
+@pytest.mark.parametrize("seed", [1, 3, 22, 23])
+def test_some_order_of_arrivals_breaks_the_order_or_the_turns(office: Office, seed: int) -> None:
+    """Arrivals of four accounts in three tiers between tickets, checked against plain lists after each ticket."""
+    dice, accounts = random.Random(seed), [an_account() for _ in range(4)]
+    model, left = Model(len(accounts)), 25
+    while left or any(model.waiting.values()):
+        if left and dice.random() < 0.6:
+            left -= 1
+            account, tier = dice.choice(accounts), dice.choices(range(3), [1, 3, 6])[0]
+            ids = flood(account, dice.choice([1, 3, 20, 120, 260]), priority=TIERS[tier])
+            model.arrive(tier, account.id, ids)
+        elif office.work("routing"):
+            model.went(accepted())
+        else:
+            assert not any(model.waiting.values()), "tickets are gone and messages wait"
+            if not left:
+                break
+    with transaction() as connection:
+        assert not rows(connection, "SELECT * FROM invariant_violations")
+
+
+def accepted() -> set[uuid.UUID]:
+    with transaction() as connection:
+        return {row.id for row in rows(connection, "SELECT id FROM messages WHERE status = 'accepted'")}

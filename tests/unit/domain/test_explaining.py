@@ -2,19 +2,17 @@
 
 import random
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 import pytest
 
 from common.domain import retry
-from common.domain.doubts import CHOICES
 from common.domain.explaining import rules_asked, terms_in_force, timetable
 from common.domain.ids import new_id
-from common.domain.policy import ACTS, Layer, compile_policy
+from common.domain.policy import Layer, compile_policy
 from common.domain.policy_checks import Known, faults
 from common.domain.routing import Facts, Source, World, decide
-from common.domain.tiers import TIERS
+from tests.policies import a_document
 
 ACCOUNT = UUID(int=7)
 STARTS = datetime(2026, 4, 19, tzinfo=UTC)
@@ -22,46 +20,6 @@ NAMES = ("a", "b", "c", "gone")
 SOURCES = [Source(new_id(), name, kind, ACCOUNT, name == "a") for name, kind in
            (("a", "relay"), ("b", "direct"), ("c", "relay"), ("sink", "sink"))]  # fmt: skip
 BUILT_IN = {"retry": "standard", "guarantee": "at_least_once"}
-
-
-def _when(dice: random.Random) -> dict[str, Any]:
-    terms: dict[str, Any] = {
-        "tag": dice.sample(["x", "y", "z"], dice.randint(1, 2)),
-        "template": ["otp-code"],
-        "stream": ["news"],
-        "tier": dice.sample(TIERS, dice.randint(1, 3)),
-        "sender_domain": ["*.example.com", "example.com"],
-        "recipient_domain": dice.sample(["gmail.com", "example.net", "*.example.net"], 2),
-        "provider": ["google"],
-        "mx_suffix": ["google.com"],
-        "size": {"at_least": dice.randint(0, 2000)},
-        "percentage": dice.randint(1, 100),
-    }
-    return {name: terms[name] for name in dice.sample(list(terms), dice.randint(0, 3))}
-
-
-def _rule(dice: random.Random, number: int) -> dict[str, Any]:
-    act = dice.choice(ACTS)
-    rule: dict[str, Any] = {"name": f"r{number}", "act": act, "when": _when(dice)}
-    if act == "pool":
-        rule |= {"pool": dice.choice(["p", "q"])}
-        rule |= {"fallback": "q"} if rule["pool"] == "p" and dice.random() < 0.5 else {}
-    if act not in ("reject", "sink") and dice.random() < 0.5:
-        rule |= {"retry": dice.choice(["otp", [1.0, 2.0]]), "max_age": dice.randint(1, 9999)}
-    if act != "reject" and dice.random() < 0.3:
-        rule |= {"in_doubt": dice.choice(CHOICES)}
-    return rule
-
-
-def _document(dice: random.Random) -> dict[str, Any]:
-    members = [{"source": name, "weight": dice.randint(1, 5), "role": dice.choice(["primary", "standby"])}
-               for name in NAMES]  # fmt: skip
-    return {
-        "rules": [_rule(dice, number) for number in range(dice.randint(0, 6))],
-        "pools": {name: {"members": dice.sample(members, dice.randint(1, 4))} for name in ("p", "q")},
-        "ttl": {"tiers": {"bulk": 60}},
-        "in_doubt": {"default": "hold", "templates": {"otp-code": "resend"}, "tiers": {"bulk": "fail"}},
-    }
 
 
 def _facts(dice: random.Random) -> Facts:
@@ -90,7 +48,10 @@ def test_what_is_explained_is_not_what_is_done() -> None:
     dice = random.Random(20260419)
     acts = set()
     for _ in range(600):
-        layers = [Layer("account", 2, _document(dice)), Layer("operator", 1, _document(dice))]
+        layers = [
+            Layer("account", 2, a_document(dice, names=NAMES)),
+            Layer("operator", 1, a_document(dice, names=NAMES)),
+        ]
         policy, world = compile_policy(layers), World(SOURCES)
         facts = _facts(dice)
         made = decide(facts, policy, world)
@@ -116,7 +77,7 @@ def test_what_is_explained_is_not_what_is_done() -> None:
 def test_a_rollback_leaves_something_of_what_was_published() -> None:
     dice = random.Random(7)
     for _ in range(50):
-        old, message = _document(dice), _facts(dice)
+        old, message = a_document(dice, names=NAMES), _facts(dice)
         again = compile_policy([Layer("account", 4, old)])
         first = compile_policy([Layer("account", 2, old)])
         assert decide(message, first, World(SOURCES)) == decide(message, again, World(SOURCES))
