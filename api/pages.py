@@ -9,6 +9,7 @@ from flask import Blueprint, Response, current_app, make_response, render_templa
 
 from api import query
 from api.auth import public
+from common.db.keyset import EPOCH, Turn
 from common.db.session import transaction
 from common.domain.errors import NotFound
 from common.domain.ids import decode
@@ -50,9 +51,10 @@ def list_mail() -> Response:
     """Captured mail, newest first."""
     before = decode("mbx", request.args.get("before", ""))
     recipient = request.args.get("recipient") or None
+    turn = None if before is None else Turn((EPOCH, before))
     with transaction() as connection:
-        found = mails.find(connection, recipient, PAGE + 1, before)
-    return _page("mailbox.html", mails=found[:PAGE], more=len(found) > PAGE, recipient=recipient)
+        found = mails.find(connection, recipient=recipient, limit=PAGE, turn=turn)
+    return _page("mailbox.html", mails=found.data, more=found.older is not None, recipient=recipient)
 
 
 @mailbox.get("/mailbox/<mail_id>")

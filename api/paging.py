@@ -7,7 +7,7 @@ import base64
 import binascii
 import hashlib
 import hmac
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
@@ -15,11 +15,10 @@ from uuid import UUID
 import orjson
 from flask import Response, request
 
-from common.db.keyset import Page, Position, Turn
+from common.db.keyset import EPOCH, Page, Position, Turn
 from common.domain.errors import FieldError, InvalidRequest
 from common.services.keys import server_secret
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 
@@ -36,23 +35,14 @@ def encode_cursor(position: Position, filters: bytes, back: bool = False) -> str
     return base64.urlsafe_b64encode(body + _sign(body, back)).decode().rstrip("=")
 
 
-def decode_cursor(text: str, filters: bytes) -> Position:
-    """The position of a cursor that points on. Raises InvalidRequest (invalid_cursor)."""
-    return _decode(text, filters, (False,)).position
-
-
 def decode_turn(text: str, filters: bytes) -> Turn:
     """Where a cursor of either direction leads. Raises InvalidRequest (invalid_cursor)."""
-    return _decode(text, filters, (False, True))
-
-
-def _decode(text: str, filters: bytes, directions: tuple[bool, ...]) -> Turn:
     try:
         whole = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):
         whole = b""
     body, signature = whole[:32], whole[32:]
-    ways = [back for back in directions if hmac.compare_digest(signature, _sign(body, back))]
+    ways = [back for back in (False, True) if hmac.compare_digest(signature, _sign(body, back))]
     if len(whole) != 42 or not ways or body[24:] != filters:
         error = FieldError("cursor", "invalid_format", "is not a cursor of this list with these filters", "query")
         raise InvalidRequest(
@@ -76,10 +66,9 @@ def turning_page(found: Page, filters: bytes) -> Response:
     return _envelope(found.data, following, previous)
 
 
-def page(data: list[dict[str, Any]], more: bool, position: Position | None, filters: bytes) -> Response:
-    """The list envelope, with the Link header of the next page."""
-    cursor = encode_cursor(position, filters) if more and position is not None else None
-    return _envelope(data, cursor, None)
+def whole(data: list[dict[str, Any]]) -> Response:
+    """The list envelope without pages."""
+    return _envelope(data, None, None)
 
 
 def _envelope(data: list[dict[str, Any]], following: str | None, previous: str | None) -> Response:

@@ -9,8 +9,8 @@ from uuid import UUID
 from flask import request
 
 from api.contract import Parameter
-from api.paging import decode_cursor, decode_turn
-from common.db.keyset import Position, Turn
+from api.paging import decode_turn
+from common.db.keyset import Turn
 from common.domain.addresses import PLAIN_ADDRESS, AddressError, parse_address
 from common.domain.errors import FieldError, InvalidRequest, NotFound
 from common.domain.ids import decode
@@ -43,7 +43,7 @@ LIMIT = Parameter(
     "How many items a page has.",
     {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT},
 )
-CURSOR = Parameter("cursor", "`next_cursor` of the page before, with the same filters.", {"type": "string"})
+CURSOR = Parameter("cursor", "`next_cursor` or `prev_cursor` of a page with the same filters.", {"type": "string"})
 PAGED = (LIMIT, CURSOR)
 
 
@@ -132,12 +132,6 @@ def whole(name: str, most: int) -> int | None:
     if text is not None and not (text.isascii() and text.isdigit() and len(text) <= 9 and 1 <= int(text) <= most):
         raise refuse(name, "invalid_format", f"must be a number from 1 to {most}")
     return None if text is None else int(text)
-
-
-def cursor(filters: bytes) -> Position | None:
-    """The position of `cursor`, if one is given."""
-    text = request.args.get("cursor")
-    return None if text is None else decode_cursor(text, filters)
 
 
 def turn(filters: bytes) -> Turn | None:

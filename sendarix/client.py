@@ -183,7 +183,7 @@ class Client:
 
     def webhooks(self) -> list[Webhook]:
         """The webhooks of this environment, newest first."""
-        return cast(list[Webhook], self.transport.call("GET", "/v1/webhooks")["data"])
+        return cast(list[Webhook], list(self.pages("/v1/webhooks")))
 
     def create_webhook(self, fields: dict[str, Any]) -> Webhook:
         """Subscribe an endpoint. Its `secret` is answered this once."""

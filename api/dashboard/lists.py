@@ -91,7 +91,7 @@ def read_domain(domain_id: str) -> AnyResponse:
 @signed_in
 def list_webhooks() -> AnyResponse:
     """Endpoints that are told events."""
-    return page("webhooks", reply=ask("GET", "/v1/webhooks"))
+    return page("webhooks", reply=ask("GET", "/v1/webhooks", {**given("cursor"), "limit": 50}))
 
 
 @blueprint.get("/webhooks/<webhook_id>")

@@ -6,7 +6,7 @@ Everything here needs a key with the scope `admin`, whatever its account.
 from flask import Blueprint, Response
 from sqlalchemy import Connection
 
-from api import paging, query
+from api import query
 from api.answers import json_answer
 from api.auth import scope
 from api.body import read_object
@@ -124,9 +124,6 @@ def list_account_keys(account_id: str) -> Response:
     which = query.path_id("acc", account_id)
     states = query.choices("state", issuing.STATES)
     environment = (query.choices("environment", ("live", "test")) or ["live"])[0]
-    mark = paging.filter_hash(which, {"states": states, "in": environment})
-    turn, limit = query.turn(mark), query.limit()
     with transaction() as connection:
         accounts.get(connection, which)
-        found = issuing.find_of(connection, which, environment, states=states, limit=limit, turn=turn)
-    return paging.turning_page(found, mark)
+    return answer_list(issuing.find_of, which, environment, marked={"states": states, "of": environment}, states=states)

@@ -7,11 +7,12 @@ from typing import Any
 
 from flask import Blueprint, Response, g
 
-from api import paging, query
+from api import query
 from api.answers import json_answer
 from api.auth import scope
 from api.body import read_object
 from api.contract import contract
+from api.lists import answer_list
 from api.v1.schemas.dead_letters import (
     DISCARD_IN,
     DISCARD_ONE_IN,
@@ -77,11 +78,7 @@ def list_dead_letters() -> Response:
     """Dead letters of this key's environment, newest first, keyed on message_id."""
     query.only(*LISTED)
     filters = _filters()
-    mark = paging.filter_hash(g.principal.account_id, filters.kept() | {"in": g.principal.environment})
-    turn, limit = query.turn(mark), query.limit()
-    with transaction() as connection:
-        found = dead_letters.find(connection, g.principal, filters, limit=limit, turn=turn)
-    return paging.turning_page(found, mark)
+    return answer_list(dead_letters.find, g.principal, filters, marked=filters.kept())
 
 
 @blueprint.get("/causes")

@@ -8,10 +8,11 @@ from uuid import UUID
 
 from flask import Blueprint, Response, g
 
-from api import paging, query
+from api import query
 from api.answers import json_answer
 from api.auth import ANY, scope
 from api.contract import Media, contract
+from api.lists import answer_list
 from api.v1.schemas.jobs import JobOut
 from api.v1.schemas.out import page_of
 from common.db.session import transaction
@@ -36,13 +37,8 @@ def list_jobs() -> Response:
     query.only(*LISTED)
     wanted, states = query.choices("kind", tuple(KINDS)), query.choices("state", STATES)
     kinds = [kind for kind, needed in KINDS.items() if g.principal.may(needed.read) and (not wanted or kind in wanted)]
-    mark = paging.filter_hash(
-        g.principal.account_id, {"kinds": wanted, "states": states, "in": g.principal.environment}
-    )
-    turn, limit = query.turn(mark), query.limit()
-    with transaction() as connection:
-        found = jobs.find(connection, g.principal, kinds=kinds, states=states, limit=limit, turn=turn)
-    return paging.turning_page(found, mark)
+    marked = {"kinds": wanted, "states": states}
+    return answer_list(jobs.find, g.principal, marked=marked, kinds=kinds, states=states)
 
 
 @blueprint.get("/<job_id>")

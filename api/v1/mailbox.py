@@ -4,23 +4,20 @@ Only that account's keys see it: every other account's keys find nothing at this
 """
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID
 
 from flask import Blueprint, Response, g
 
-from api import paging, query
+from api import query
 from api.answers import json_answer
 from api.auth import scope
 from api.contract import contract
+from api.lists import answer_list
 from api.v1.schemas.mailbox import MailOut, MailWholeOut
 from api.v1.schemas.messages_out import MessageOut
 from api.v1.schemas.out import page_of
-from common.db.keyset import Position
 from common.db.session import transaction
 from common.domain.errors import NotFound
-from common.domain.ids import decode
 from common.services import mailbox, mailbox_marks, tickets
 from common.services.lifecycle import Applied
 from common.services.quickstart import QUICKSTART_ACCOUNT
@@ -28,7 +25,6 @@ from common.services.quickstart import QUICKSTART_ACCOUNT
 blueprint = Blueprint("mailbox", __name__, url_prefix="/v1/mailbox/messages")
 
 LISTED = (query.address_parameter("recipient", "Only mail to this address."), *query.PAGED)
-_NO_TIME = datetime(2000, 1, 1, tzinfo=UTC)  # mails are in the order of their ids; the cursor's time is unused
 
 
 @blueprint.get("")
@@ -38,17 +34,7 @@ def list_mail() -> Response:
     """Captured mail, newest first; `recipient` picks one address."""
     _only_quickstart()
     query.only(*LISTED)
-    recipient = query.address_key("recipient")
-    mark = paging.filter_hash(g.principal.account_id, {"recipient": recipient})
-    before, limit = query.cursor(mark), query.limit()
-    with transaction() as connection:
-        found = mailbox.find(connection, recipient, limit + 1, before[1] if before else None)
-    return paging.page(found[:limit], len(found) > limit, _position(found[:limit]), mark)
-
-
-def _position(found: list[dict[str, Any]]) -> Position | None:
-    last: UUID | None = decode("mbx", found[-1]["id"]) if found else None
-    return None if last is None else (_NO_TIME, last)
+    return answer_list(mailbox.find, recipient=query.address_key("recipient"))
 
 
 @blueprint.get("/<mail_id>")

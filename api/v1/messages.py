@@ -7,12 +7,13 @@ import orjson
 from flask import Blueprint, Response, current_app, g, request
 from sqlalchemy import Connection
 
-from api import paging, query
+from api import query
 from api.answers import json_answer
 from api.auth import scope
 from api.body import read_object
 from api.contract import Parameter, contract
 from api.idempotency import take_key
+from api.lists import answer_list, answer_whole
 from api.v1.schemas.fields import load
 from api.v1.schemas.messages import MESSAGE_IN, RESCHEDULE_IN, MessageIn, RescheduleIn
 from api.v1.schemas.messages_out import AcceptedOut, AttemptOut, ContentOut, CountOut, EventOut, MessageOut
@@ -101,11 +102,8 @@ def list_messages() -> Response:
     query.only(*LISTED)
     with transaction() as connection:
         older, newer = _position(connection, "after"), _position(connection, "before")
-        filters = replace(_filters(), newer_than=newer if older else None)
-        mark = paging.filter_hash(g.principal.account_id, _mark(filters))
-        turn = query.turn(mark) or _turn_of(older, newer)
-        found = listing.find(connection, g.principal, filters, limit=query.limit(), turn=turn)
-    return paging.turning_page(found, mark)
+    filters = replace(_filters(), newer_than=newer if older else None)
+    return answer_list(listing.find, g.principal, filters, marked=_mark(filters), start=_turn_of(older, newer))
 
 
 def _filters() -> listing.Filters:
@@ -179,7 +177,7 @@ def list_message_events(message_id: str) -> Response:
     which = query.path_id("msg", message_id)
     with transaction() as connection:
         events = messages.timeline(connection, g.principal, which)
-    return json_answer({"data": events, "has_more": False, "next_cursor": None, "prev_cursor": None})
+    return answer_whole(events)
 
 
 @blueprint.get("/<message_id>/attempts")
@@ -191,7 +189,7 @@ def list_message_attempts(message_id: str) -> Response:
     which = query.path_id("msg", message_id)
     with transaction() as connection:
         attempts = messages.attempts(connection, g.principal, which)
-    return json_answer({"data": attempts, "has_more": False, "next_cursor": None, "prev_cursor": None})
+    return answer_whole(attempts)
 
 
 @blueprint.get("/<message_id>/content")

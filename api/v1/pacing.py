@@ -2,10 +2,11 @@
 
 from flask import Blueprint, Response, g
 
-from api import paging, query
+from api import query
 from api.answers import json_answer, no_content
 from api.auth import scope
 from api.contract import contract
+from api.lists import answer_list
 from api.v1.schemas.out import page_of
 from api.v1.schemas.pacing import AutomationOut, PacingOut
 from common.db.session import transaction
@@ -26,8 +27,8 @@ def read_pacing() -> Response:
     query.only()
     with transaction() as connection:
         places = parking.places(connection, g.principal)
-        held, _, _ = automations.find(connection, g.principal, active=True, limit=100, before=None)
-    return json_answer({"places": places, "automations": held})
+        held = automations.find(connection, g.principal, active=True, limit=100)
+    return json_answer({"places": places, "automations": held.data})
 
 
 @blueprint.get("/automations")
@@ -38,11 +39,7 @@ def list_automations() -> Response:
     query.only(*LISTED)
     chosen = set(query.choices("active", _YES_NO))
     active = None if len(chosen) != 1 else chosen == {"true"}
-    mark = paging.filter_hash(g.principal.account_id, {"active": active})
-    before, limit = query.cursor(mark), query.limit()
-    with transaction() as connection:
-        data, more, position = automations.find(connection, g.principal, active=active, limit=limit, before=before)
-    return paging.page(data, more, position, mark)
+    return answer_list(automations.find, g.principal, active=active)
 
 
 @blueprint.get("/automations/<automation_id>")

@@ -3,17 +3,16 @@
 With `for=installation` an operator's key speaks of the defaults that lie under every account's policy.
 """
 
-from uuid import UUID
-
 from flask import Blueprint, Response, current_app, g
 from sqlalchemy import Connection
 
-from api import paging, query
+from api import query
 from api.answers import json_answer, no_content
 from api.auth import scope
 from api.body import read_object
 from api.contract import Parameter, contract
 from api.idempotency import answer_once
+from api.lists import answer_list
 from api.v1.schemas.fields import load
 from api.v1.schemas.out import page_of
 from api.v1.schemas.policy_in import (
@@ -183,13 +182,7 @@ def list_policy_versions() -> Response:
     """Every version, newest first, with who published it and why."""
     query.only(*LISTED)
     whose = owner()
-    mark = paging.filter_hash(whose.account_id or g.principal.account_id, {"for": whose.word, "of": "policy"})
-    position, limit = query.cursor(mark), query.limit()
-    before = None if position is None else position[1].int
-    with transaction() as connection:
-        data, more = policies.find(connection, whose, limit=limit, before=before)
-    following = (paging.EPOCH, UUID(int=data[-1]["version"])) if more else None
-    return paging.page(data, more, following, mark)
+    return answer_list(policies.find, whose, marked={"for": whose.word})
 
 
 @blueprint.get("/versions/<policy_version>")

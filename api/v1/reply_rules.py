@@ -11,7 +11,7 @@ from api.auth import scope
 from api.body import read_object
 from api.contract import contract
 from api.idempotency import answer_once
-from api.lists import answer_list
+from api.lists import answer_list, answer_whole
 from api.v1.schemas.fields import load
 from api.v1.schemas.out import page_of
 from api.v1.schemas.reply_rules import (
@@ -56,7 +56,7 @@ def list_reply_rules() -> Response:
     query.only(*LISTED)
     with transaction() as connection:
         found = reply_rules.find(connection, query.choices("origin", ORIGINS))
-    return json_answer({"data": found, "has_more": False, "next_cursor": None, "prev_cursor": None})
+    return answer_whole(found)
 
 
 @blueprint.post("")
@@ -95,7 +95,7 @@ def order_reply_rules() -> Response:
     ids = [which for each in given["ids"] if (which := decode("rul", each)) is not None]
     with transaction() as connection:
         found = reply_rules.order(connection, ids)
-    return json_answer({"data": found, "has_more": False, "next_cursor": None, "prev_cursor": None})
+    return answer_whole(found)
 
 
 @blueprint.get("/<rule_id>")

@@ -3,9 +3,9 @@
 from flask import Blueprint, Response, g
 
 from api import query
-from api.answers import json_answer
 from api.auth import scope
 from api.contract import contract
+from api.lists import answer_whole
 from api.v1.schemas import out
 from common.db.session import transaction
 from common.services import inbound
@@ -34,4 +34,4 @@ def list_returned_mails(message_id: str) -> Response:
     which = query.path_id("msg", message_id)
     with transaction() as connection:
         found = inbound.of_message(connection, g.principal, which)
-    return json_answer({"data": found, "has_more": False, "next_cursor": None, "prev_cursor": None})
+    return answer_whole(found)

@@ -13,7 +13,7 @@ from api.auth import scope
 from api.body import read_object
 from api.contract import contract
 from api.idempotency import answer_once
-from api.lists import answer_list
+from api.lists import answer_list, answer_whole
 from api.v1.schemas.fields import load
 from api.v1.schemas.out import page_of
 from api.v1.schemas.sources import (
@@ -127,7 +127,7 @@ def list_source_tests(source_id: str) -> Response:
     which = query.path_id("src", source_id)
     with transaction() as connection:
         found = source_tests.find(connection, g.principal, which)
-    return json_answer({"data": found, "has_more": False, "next_cursor": None, "prev_cursor": None})
+    return answer_whole(found)
 
 
 @blueprint.get("/<source_id>/tests/<test_id>")

@@ -9,12 +9,13 @@ from uuid import UUID
 from flask import Blueprint, Response, g, request
 from sqlalchemy import Connection
 
-from api import paging, query
+from api import query
 from api.answers import json_answer, no_content
 from api.auth import scope
 from api.body import read_object
 from api.contract import Parameter, contract
 from api.idempotency import answer_once
+from api.lists import answer_list
 from api.v1.schemas.fields import load
 from api.v1.schemas.out import page_of
 from api.v1.schemas.suppressions import SUPPRESSION_IN, SuppressionIn, SuppressionOut, UnsubscribeIn
@@ -101,10 +102,7 @@ def list_unsubscribes() -> Response:
 
 def _list(reasons: list[str]) -> Response:
     filters = read_filters(reasons)
-    mark = paging.filter_hash(g.principal.account_id, asdict(filters) | {"in": g.principal.environment})
-    turn, limit = query.turn(mark), query.limit()
-    with transaction() as connection:
-        return paging.turning_page(suppressions.find(connection, g.principal, filters, limit=limit, turn=turn), mark)
+    return answer_list(suppressions.find, g.principal, filters, marked=asdict(filters))
 
 
 def read_filters(reasons: list[str]) -> Filters:

@@ -6,7 +6,7 @@ from uuid import UUID
 from flask import Blueprint, Response, g
 from sqlalchemy import Connection
 
-from api import paging, query
+from api import query
 from api.answers import json_answer, no_content
 from api.auth import scope
 from api.body import read_object
@@ -202,13 +202,7 @@ def publish_template(template: str) -> Response:
 def list_template_versions(template: str) -> Response:
     """Every version, newest first, without its content."""
     query.only(*query.PAGED)
-    mark = paging.filter_hash(g.principal.account_id, {})
-    position, limit = query.cursor(mark), query.limit()
-    before = None if position is None else position[1].int
-    with transaction() as connection:
-        data, last = template_versions.find(connection, g.principal, which(template), limit=limit, before=before)
-    following = None if last is None else (paging.EPOCH, UUID(int=last))
-    return paging.page(data, last is not None, following, mark)
+    return answer_list(template_versions.find, g.principal, which(template))
 
 
 @blueprint.get("/<template>/versions/<version>")

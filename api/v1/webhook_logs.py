@@ -4,10 +4,11 @@ from dataclasses import asdict
 
 from flask import Blueprint, Response, g, request
 
-from api import paging, query
+from api import query
 from api.answers import json_answer
 from api.auth import scope
 from api.contract import Parameter, contract
+from api.lists import answer_list, answer_whole
 from api.openapi.parts import id_pattern
 from api.v1.schemas.out import page_of
 from api.v1.schemas.webhook_logs import OneWebhookDeliveryOut, WebhookAttemptsOut, WebhookDeliveryOut
@@ -61,11 +62,7 @@ def list_webhook_deliveries(webhook_id: str) -> Response:
     """What a webhook was told and is to be told, newest first, each with its last attempt."""
     query.only(*LISTED)
     which, filters = query.path_id("whk", webhook_id), _filters()
-    mark = paging.filter_hash(g.principal.account_id, asdict(filters) | {"in": g.principal.environment})
-    turn, limit = query.turn(mark), query.limit()
-    with transaction() as connection:
-        found = webhook_logs.find(connection, g.principal, which, filters, limit=limit, turn=turn)
-    return paging.turning_page(found, mark)
+    return answer_list(webhook_logs.find, g.principal, which, filters, marked=asdict(filters))
 
 
 @blueprint.get("/<delivery_id>")
@@ -99,4 +96,4 @@ def list_message_webhook_deliveries(message_id: str) -> Response:
     which = query.path_id("msg", message_id)
     with transaction() as connection:
         found = webhook_logs.of_message(connection, g.principal, which)
-    return json_answer({"data": found, "has_more": False, "next_cursor": None, "prev_cursor": None})
+    return answer_whole(found)

@@ -15,6 +15,7 @@ from api.auth import scope
 from api.body import read_object
 from api.contract import contract
 from api.idempotency import answer_once
+from api.lists import answer_list
 from api.v1.schemas.fields import load
 from api.v1.schemas.out import page_of
 from api.v1.schemas.webhooks import (
@@ -59,13 +60,11 @@ def create_webhook() -> Response:
 
 @blueprint.get("")
 @scope("webhooks:read")
-@contract(answers={200: page_of(WebhookOut)})
+@contract(answers={200: page_of(WebhookOut)}, query=query.PAGED, errors=("invalid_cursor",))
 def list_webhooks() -> Response:
-    """The webhooks of this key's environment, newest first, all on one page."""
-    query.only()
-    with transaction() as connection:
-        found = subscriptions.find(connection, g.principal)
-    return json_answer({"data": found, "has_more": False, "next_cursor": None, "prev_cursor": None})
+    """The webhooks of this key's environment, newest first."""
+    query.only(*query.PAGED)
+    return answer_list(subscriptions.find, g.principal)
 
 
 @blueprint.get("/<webhook_id>")

@@ -13,7 +13,7 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from common.clock import rfc3339
-from common.db.keyset import Position
+from common.db.keyset import Page, Turn, read_page
 from common.db.session import rows
 from common.domain.automations import Automation, told
 from common.domain.errors import NotFound
@@ -85,20 +85,12 @@ SELECT a.*, s.name AS source_name FROM pacing_automations a JOIN sources s ON s.
 
 
 def find(
-    connection: Connection, principal: Principal, *, active: bool | None, limit: int, before: Position | None
-) -> tuple[list[dict[str, Any]], bool, Position | None]:
-    """Newest first. (data, has_more, next position)"""
-    moment, last = before or (None, None)
-    holds = "(a.lifted_at IS NULL AND a.expires_at > now())"
-    found = rows(
-        connection,
-        f"{_SEEN} AND (%s::boolean IS NULL OR {holds} = %s)"
-        " AND (%s::timestamptz IS NULL OR (a.since, a.id) < (%s::timestamptz, %s::uuid))"
-        " ORDER BY a.since DESC, a.id DESC LIMIT %s",
-        principal.account_id, active, active, moment, moment, last, limit + 1,
-    )  # fmt: skip
-    shown = found[:limit]
-    return [_shown(row) for row in shown], len(found) > limit, (shown[-1].since, shown[-1].id) if shown else None
+    connection: Connection, principal: Principal, *, active: bool | None, limit: int, turn: Turn | None = None
+) -> Page:
+    """Those that began last first; with `active` only those that hold now, or only those that have ended."""
+    select = f"{_SEEN} AND (%s::boolean IS NULL OR (a.lifted_at IS NULL AND a.expires_at > now()) = %s)"
+    given = (principal.account_id, active, active)
+    return read_page(connection, select, given, _shown, limit=limit, turn=turn, order=("a.since", "a.id"))
 
 
 def get(connection: Connection, principal: Principal, automation_id: UUID) -> dict[str, Any]:

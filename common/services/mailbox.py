@@ -14,6 +14,7 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from common import clock
+from common.db.keyset import Page, Turn, read_page_by_id
 from common.db.session import rows, run
 from common.domain import mail_facts
 from common.domain.ids import decode, encode
@@ -63,21 +64,16 @@ def prune(connection: Connection, keep: int) -> int:
     return run(connection, sql, keep)
 
 
-def find(
-    connection: Connection, recipient: str | None = None, limit: int = 50, before: UUID | None = None
-) -> list[dict[str, Any]]:
-    """Newest first; `before` continues after a mail."""
-    found = rows(
-        connection,
-        "SELECT id, sender, recipient, subject, received_at, size FROM mailbox_messages "
-        "WHERE (%s::text IS NULL OR recipient_key = %s) AND (%s::uuid IS NULL OR id < %s) ORDER BY id DESC LIMIT %s",
-        recipient and recipient.lower(),
-        recipient and recipient.lower(),
-        before,
-        before,
-        limit,
-    )
-    return [_summary(row) for row in found]
+_LIST = """
+SELECT id, sender, recipient, subject, received_at, size FROM mailbox_messages
+ WHERE (%s::text IS NULL OR recipient_key = %s)
+"""
+
+
+def find(connection: Connection, *, recipient: str | None = None, limit: int = 50, turn: Turn | None = None) -> Page:
+    """Newest first, of everybody or of one address."""
+    key = recipient and recipient.lower()
+    return read_page_by_id(connection, _LIST, (key, key), _summary, limit=limit, turn=turn)
 
 
 def get(connection: Connection, mail_id: UUID) -> dict[str, Any] | None:

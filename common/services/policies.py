@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 
 from common.clock import rfc3339
 from common.config import Settings
+from common.db.keyset import Page, Turn, read_page_by_number
 from common.db.session import as_json, rows, run
 from common.domain import policy_checks, retry
 from common.domain.errors import Conflict, InvalidFields, NotFound
@@ -103,15 +104,18 @@ def _shown(owner: Owner, row: Any, now: int) -> dict[str, Any]:
 
 _LIST = """
 SELECT version, document, author, reason, restores, created_at FROM policies
- WHERE account_id IS NOT DISTINCT FROM %s AND version < %s ORDER BY version DESC LIMIT %s
+ WHERE account_id IS NOT DISTINCT FROM %s
 """
 
 
-def find(connection: Connection, owner: Owner, *, limit: int, before: int | None) -> tuple[list[dict[str, Any]], bool]:
-    """Versions, newest first, below `before`, and whether there are more."""
+def find(connection: Connection, owner: Owner, *, limit: int, turn: Turn | None = None) -> Page:
+    """Versions, newest first."""
     now = current_version(connection, owner)
-    found = rows(connection, _LIST, owner.account_id, before or 1 << 30, limit + 1)
-    return [_shown(owner, row, now) for row in found[:limit]], len(found) > limit
+
+    def show(row: Any) -> dict[str, Any]:
+        return _shown(owner, row, now)
+
+    return read_page_by_number(connection, _LIST, (owner.account_id,), show, limit=limit, turn=turn, column="version")
 
 
 _DRAFT = "SELECT document, author, updated_at FROM policy_drafts WHERE account_id IS NOT DISTINCT FROM %s"

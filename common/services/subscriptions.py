@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from common.clock import rfc3339
 from common.config import Settings, current_settings
+from common.db.keyset import Page, Turn, read_page
 from common.db.session import as_json, rows, run
 from common.domain.egress import Refused, read_networks, read_url, refusal
 from common.domain.errors import FieldError, InvalidFields, NotFound
@@ -133,10 +134,10 @@ def _seal_headers(
     run(connection, "UPDATE webhooks SET headers_sealed = %s WHERE id = %s", sealed, webhook_id)
 
 
-def find(connection: Connection, principal: Principal) -> list[dict[str, Any]]:
+def find(connection: Connection, principal: Principal, *, limit: int, turn: Turn | None = None) -> Page:
     """The webhooks of this key's environment, newest first."""
-    found = rows(connection, f"{_SELECT} ORDER BY w.id DESC", principal.account_id, principal.environment)
-    return [_shown(row) for row in found]
+    whose = (principal.account_id, principal.environment)
+    return read_page(connection, _SELECT, whose, _shown, limit=limit, turn=turn, order=("w.created_at", "w.id"))
 
 
 def get(connection: Connection, principal: Principal, webhook_id: UUID) -> dict[str, Any]:

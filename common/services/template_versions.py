@@ -12,6 +12,7 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from common.clock import rfc3339
+from common.db.keyset import Page, Turn, read_page_by_number
 from common.db.session import as_json, rows, run
 from common.domain.errors import Conflict, InvalidFields, NotFound
 from common.domain.ids import encode
@@ -144,17 +145,16 @@ def roll_back(connection: Connection, principal: Principal, which: UUID | str, v
 
 
 def find(
-    connection: Connection, principal: Principal, which: UUID | str, *, limit: int, before: int | None
-) -> tuple[list[dict[str, Any]], int | None]:
-    """Versions, newest first, without their content; and the number that the next page begins before."""
+    connection: Connection, principal: Principal, which: UUID | str, *, limit: int, turn: Turn | None = None
+) -> Page:
+    """Versions, newest first, without their content. Raises NotFound, Forbidden."""
     row = row_of(connection, principal, which)
-    found = rows(
-        connection,
-        f"{_VERSIONS.format(columns='')} AND v.version < %s ORDER BY v.version DESC LIMIT %s",
-        row.id, before if before is not None else 2**31 - 1, limit + 1,
-    )  # fmt: skip
-    listed = [_brief(row, each) for each in found[:limit]]
-    return listed, found[limit - 1].version if len(found) > limit else None
+
+    def show(version: Any) -> dict[str, Any]:
+        return _brief(row, version)
+
+    select = _VERSIONS.format(columns="")
+    return read_page_by_number(connection, select, (row.id,), show, limit=limit, turn=turn, column="v.version")
 
 
 def _brief(template: Any, row: Any) -> dict[str, Any]:

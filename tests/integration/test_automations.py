@@ -47,7 +47,7 @@ def _a_relay(port: int) -> uuid.UUID:
 
 def listed(principal: Principal, active: bool | None = None) -> list[dict[str, Any]]:
     with transaction() as connection:
-        return automations.find(connection, principal, active=active, limit=50, before=None)[0]
+        return automations.find(connection, principal, active=active, limit=50).data
 
 
 def test_one_reply_is_enough_or_many_are_too_few(watched: tuple[Automations, Scope, Account]) -> None:

@@ -56,7 +56,7 @@ def envelope(recipient: str, sender: str = "hello@example.com") -> bytes:
 
 def kept(recipient: str | None = None) -> list[dict[str, Any]]:
     with session.transaction() as connection:
-        return mailbox.find(connection, recipient, 1000)
+        return mailbox.find(connection, recipient=recipient, limit=1000).data
 
 
 def test_what_is_answered_250_is_readable(running: Running) -> None:
