@@ -6,6 +6,7 @@ never changes; whatever comes into force is a new one. Never here: what a policy
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -74,7 +75,7 @@ def get(connection: Connection, owner: Owner, version: int) -> dict[str, Any]:
     found = rows(connection, _VERSION, owner.account_id, version)
     now = current_version(connection, owner)
     if found:
-        return _shown(owner, found[0], now)
+        return _shown(owner, now, found[0])
     if version != (FIRST if owner.account_id is not None else 0):
         raise NotFound("The policy has no such version.")
     return {
@@ -89,7 +90,7 @@ def get(connection: Connection, owner: Owner, version: int) -> dict[str, Any]:
     }
 
 
-def _shown(owner: Owner, row: Any, now: int) -> dict[str, Any]:
+def _shown(owner: Owner, now: int, row: Any) -> dict[str, Any]:
     return {
         "version": row.version,
         "for": owner.word,
@@ -111,10 +112,7 @@ SELECT version, document, author, reason, restores, created_at FROM policies
 def find(connection: Connection, owner: Owner, *, limit: int, turn: Turn | None = None) -> Page:
     """Versions, newest first."""
     now = current_version(connection, owner)
-
-    def show(row: Any) -> dict[str, Any]:
-        return _shown(owner, row, now)
-
+    show = partial(_shown, owner, now)
     return read_page_by_number(connection, _LIST, (owner.account_id,), show, limit=limit, turn=turn, column="version")
 
 
