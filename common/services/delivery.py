@@ -18,6 +18,8 @@ from common.services.claimed import Claimed as Claimed
 from common.services.consequences import consequence
 from common.services.lifecycle import Applied, Change
 
+# A claim need not be on the disk before the fence, whose commit takes it along: should the database forget it, the
+# fence finds another epoch or owner.
 _CLAIM = (
     """
 WITH due AS (
@@ -28,7 +30,7 @@ WITH due AS (
            AND (s.scope = 'all' OR s.scope = 'stream:' || m.stream OR s.scope = 'topic:' || m.topic)
            AND (s.expires_at IS NULL OR s.expires_at > now())
            AND s.reason IS DISTINCT FROM m.decision ->> 'passes' ORDER BY s.scope LIMIT 1) AS suppressed
-    FROM messages m
+    FROM (SELECT set_config('synchronous_commit', 'off', true)) unhurried, messages m
    WHERE m.id = ANY(%s::uuid[]) AND m.status IN ('accepted', 'deferred') AND m.lease_until IS NULL
      AND NOT m.held AND m.next_attempt_at <= now() + interval '200 ms'
      AND (m.expires_at IS NULL OR m.expires_at > now())
@@ -39,7 +41,8 @@ WITH due AS (
     FROM due WHERE due.id = m.id AND due.suppressed IS NULL AND due.hold IS NULL
   RETURNING m.id, m.lease_epoch, m.attempt_no, m.queue_position, m.source_id, m.path, m.tier, m.environment,
     m.account_id, m.recipient, m.recipient_domain, m.created_at, m.expires_at, m.unknown_count,
-    m.delivery_guarantee, m.in_doubt, m.retry_preset, m.paced, m.stream, m.topic, m.skip_seconds, m.tls
+    m.delivery_guarantee, m.in_doubt, m.retry_preset, m.paced, m.stream, m.topic, m.skip_seconds, m.tls,
+    m.lease_owner
 ), started AS (
   INSERT INTO attempts (message_id, epoch, number, source_id, started_at)
   SELECT id, lease_epoch, attempt_no + 1, source_id, clock_timestamp() FROM claimed
@@ -47,7 +50,7 @@ WITH due AS (
 SELECT due.id, due.suppressed, due.hold, k.lease_epoch, k.attempt_no, k.queue_position, k.source_id, k.path, k.tier,
        k.stream, k.topic, k.environment, k.account_id, k.recipient, k.recipient_domain, k.created_at, k.expires_at,
        k.unknown_count, k.delivery_guarantee, k.in_doubt, k.retry_preset, k.paced, k.skip_seconds, k.tls,
-       c.sender, c.recipient_name, c.subject, c.html, c.text, c.template_id, c.template_version,
+       k.lease_owner, c.sender, c.recipient_name, c.subject, c.html, c.text, c.template_id, c.template_version,
        c.template_data, c.locale, c.cc, c.bcc, c.reply_to, c.headers, c.attachments, c.tags, c.template_slug, c.mime,
        CASE WHEN c.cc IS NOT NULL OR c.bcc IS NOT NULL THEN (
          SELECT array_agg(s.recipient_key) FROM suppressions s
@@ -67,9 +70,11 @@ def claim(connection: Connection, ids: Sequence[UUID], owner: UUID, lease_second
 
     An address suppressed since routing ends as `suppressed` here and is not returned; nor is what a hold keeps back.
     """
-    found = rows(connection, _CLAIM, list(ids), owner, lease_seconds)
-    found = holding.keep_back(connection, found)
+    due = rows(connection, _CLAIM, list(ids), owner, lease_seconds)
+    found = holding.keep_back(connection, due)
     barred = [Change(r.id, "suppress", data={"reason": r.suppressed, "stage": "claim"}) for r in found if r.suppressed]
+    if barred or len(found) < len(due):
+        run(connection, "SET LOCAL synchronous_commit = on")  # these are told, so they must last
     lifecycle.apply(connection, barred)
     return [Claimed(r.id, r.lease_epoch, r) for r in found if not r.suppressed]
 
@@ -79,8 +84,8 @@ _FENCE = """
 UPDATE messages m SET phase = 'data', lease_until = CASE
          WHEN m.lease_until < clock_timestamp() + make_interval(secs => %s)
          THEN clock_timestamp() + make_interval(secs => %s) ELSE m.lease_until END
-  FROM json_to_recordset(%s) AS x(id uuid, epoch integer)
- WHERE m.id = x.id AND m.lease_epoch = x.epoch AND m.lease_until IS NOT NULL
+  FROM json_to_recordset(%s) AS x(id uuid, epoch integer, owner uuid)
+ WHERE m.id = x.id AND m.lease_epoch = x.epoch AND m.lease_owner = x.owner AND m.lease_until IS NOT NULL
 RETURNING m.id, extract(epoch FROM m.lease_until - clock_timestamp())::double precision AS seconds
 """
 
@@ -91,7 +96,7 @@ FRESH = 0.6
 def fence(connection: Connection, leases: Sequence[Claimed], lease_seconds: float) -> dict[UUID, float]:
     """Mark messages as about to be sent; answers those still owned with the seconds left of their lease. No answer, no
     final dot (lifecycle 3.3)."""
-    wanted = as_json([{"id": lease.id, "epoch": lease.epoch} for lease in leases])
+    wanted = as_json([{"id": each.id, "epoch": each.epoch, "owner": each.row.lease_owner} for each in leases])
     return {r.id: r.seconds for r in rows(connection, _FENCE, lease_seconds * FRESH, lease_seconds, wanted)}
 
 

@@ -208,6 +208,39 @@ def test_a_fence_ends_before_its_lease_or_writes_indexes_for_nothing() -> None:
     leases.drop([message_id])
 
 
+def test_a_claim_that_the_database_has_forgotten_is_sent_by_two() -> None:
+    """A claim is not waited for on the disk. After a crash of the database another worker has the same epoch."""
+    message_id = a_message(an_account())
+    route([message_id])
+    with pytest.raises(ZeroDivisionError), transaction() as connection:
+        lost = delivery.claim(connection, [message_id], uuid.uuid4(), 15)
+        raise ZeroDivisionError  # the commit is gone
+    with transaction() as connection:
+        kept = delivery.claim(connection, [message_id], uuid.uuid4(), 15)
+    assert lost[0].epoch == kept[0].epoch
+    with transaction() as connection:
+        assert not delivery.fence(connection, lost, 15)
+        assert delivery.fence(connection, kept, 15).keys() == {message_id}
+
+
+def test_what_is_told_with_a_claim_is_not_on_the_disk() -> None:
+    account = an_account()
+    message_id = a_message(account)
+    route([message_id])
+    asked = "SELECT current_setting('synchronous_commit') AS mode"
+    suppress(account, "user0@example.net")
+    with transaction() as connection:
+        assert delivery.claim(connection, [message_id], uuid.uuid4(), 15) == []
+        assert rows(connection, asked)[0].mode == "on"
+    other = a_message(an_account())
+    route([other])
+    with transaction() as connection:
+        assert delivery.claim(connection, [other], uuid.uuid4(), 15)
+        assert rows(connection, asked)[0].mode == "off"
+    with transaction() as connection:
+        assert rows(connection, asked)[0].mode == "on"
+
+
 def test_the_final_dot_is_written_after_the_lease() -> None:
     settings = current_settings()
     leases = Leases(settings)
