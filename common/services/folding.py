@@ -26,8 +26,12 @@ facts AS MATERIALIZED (
              CASE WHEN p.type = 'message.accepted' OR p.data ? 'attempt' THEN p.data ->> 'source' END AS source,
              p.data ->> 'provider' AS provider, f.metric, f.detail
         FROM part p
-        JOIN messages m ON m.id = p.message_id
-        LEFT JOIN message_contents c ON c.message_id = p.message_id
+        CROSS JOIN LATERAL (
+          SELECT created_at, scheduled_time, delivered_at, recipient_domain, tier FROM messages
+           WHERE id = p.message_id OFFSET 0) m
+        LEFT JOIN LATERAL (
+          SELECT channel, key_id, template_slug, tags, sender FROM message_contents
+           WHERE message_id = p.message_id OFFSET 0) c ON true
         CROSS JOIN LATERAL (
           SELECT CASE p.type
                    WHEN 'message.queued' THEN CASE WHEN p.seq = 1 THEN 'accepted' END
@@ -51,7 +55,11 @@ facts AS MATERIALIZED (
           SELECT 'late_bounced', '' WHERE p.type = 'message.bounced' AND m.delivered_at IS NOT NULL) f
        WHERE f.metric IS NOT NULL) a
 )"""
-"""The CTE `facts` of the events in the CTE `part`: one row for each thing to count, with all that it is counted by."""
+"""The CTE `facts` of the events in the CTE `part`: one row for each thing to count, with all that it is counted by.
+
+The lookups are fenced by OFFSET: how many events a part has the planner cannot know, and it read all messages there are
+for a thousand of them.
+"""
 
 _FOLD = f"""
 WITH {PART}, {FACTS}, profiled AS (

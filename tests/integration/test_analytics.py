@@ -13,7 +13,7 @@ import pytest
 
 from common import clock
 from common.config import current_settings
-from common.db.session import engine, rows, transaction
+from common.db.session import as_json, engine, rows, transaction
 from common.domain.outcomes import Outcome
 from common.services import analytics, delivery, feedback, folding, lifecycle, routing
 from common.services.analytics import Question
@@ -224,6 +224,26 @@ def test_two_foldings_count_an_event_twice() -> None:
             assert folding.fold(second).events == 0
     folding.fold_all(seconds=10)
     assert identity(account)["accepted"] == 5 == asked(account)["totals"]["accepted"]
+
+
+@pytest.mark.usefixtures("database")
+def test_a_folding_reads_all_messages_there_are() -> None:
+    account = an_account()
+    with transaction() as connection:
+        some_messages(connection, account, 400)
+        connection.exec_driver_sql("ANALYZE")
+    stream = {"account_id": account.id, "environment": "live", "transaction_no": -1, "event_id": UUID(int=0)}
+    with transaction() as connection:
+        explained = f"EXPLAIN (ANALYZE, FORMAT JSON) {folding._FOLD}"
+        plan = connection.exec_driver_sql(explained, (as_json([stream]), 10)).scalar_one()
+    read = {"messages": 0, "message_contents": 0}
+    nodes = [plan[0]["Plan"]]
+    while nodes:
+        node = nodes.pop()
+        nodes += node.get("Plans", [])
+        if node.get("Relation Name") in read:
+            read[node["Relation Name"]] += node["Actual Rows"] * node["Actual Loops"]
+    assert read == {"messages": 10, "message_contents": 10}
 
 
 @pytest.mark.usefixtures("database")
