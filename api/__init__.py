@@ -13,6 +13,7 @@ from werkzeug.exceptions import MethodNotAllowed
 from api import errors, pages, ratelimit, unsubscribe_page, v1
 from api.answers import standard_headers
 from api.auth import authenticate, caller_ip
+from api.counted import Counted
 from api.dashboard import BLUEPRINTS as DASHBOARD
 from api.docs import routes as docs
 from api.handover import inner, tried
@@ -69,7 +70,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         app.register_blueprint(pages.mailbox)
     app.extensions["whole_paths"] = _whole_paths(app)
     lane = Lane(app, settings, app.extensions["limiter"])
-    app.wsgi_app = Proxies(lane, settings)  # type: ignore[method-assign]
+    app.wsgi_app = Counted(Proxies(lane, settings))  # type: ignore[method-assign]
     return app
 
 

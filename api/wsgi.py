@@ -6,6 +6,7 @@ The only import-time effect of this room is in `application`, which the server c
 import sys
 import threading
 import time
+import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -17,7 +18,9 @@ from granian.log import LogLevels
 from api import create_app
 from common import clock, telemetry
 from common.config import current_settings
+from common.fleet import OTHERS, Pulse, Worker
 from common.services import keys
+from common.services.measuring import measure
 
 log = structlog.get_logger()
 
@@ -32,6 +35,8 @@ def application() -> Callable[..., Any]:
     sys.setswitchinterval(SWITCH_SECONDS)
     telemetry.setup(current_settings())
     app = create_app()
+    settings = current_settings()
+    Pulse(settings, Worker(str(uuid.uuid4()), "web", (), settings.api_threads), measure, index=OTHERS).start()
     threading.Thread(target=_write_usage, name="key-usage", daemon=True).start()
     return app
 

@@ -1,5 +1,6 @@
-"""The workers that are alive: each says so every few seconds in Redis, and whoever fell silent is gone from the list.
+"""The processes that are alive: each says so every few seconds in Redis, and whoever fell silent is gone from the list.
 
+A worker consumes queues, or is the scheduler; the other processes are told apart from them.
 Redis being away never raises in a worker; a reader gets None. Never here: Celery, or what a worker does.
 """
 
@@ -7,7 +8,7 @@ import os
 import socket
 import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,7 +21,7 @@ from redis.retry import Retry
 from common import clock
 from common.config import Settings
 
-INDEX = "sdx:fleet"
+INDEX, OTHERS = "sdx:fleet", "sdx:fleet:others"
 BEAT_SECONDS = 3.0
 SILENT_SECONDS = 12.0
 """Who has not been heard for so long is gone."""
@@ -46,10 +47,18 @@ def _connect(settings: Settings) -> "Redis | None":
 
 
 class Pulse:
-    """A worker's own heartbeat: a thread that tells of it until `stop`."""
+    """A process's own heartbeat: a thread that tells of it until `stop`, and with it of what `measure` answers."""
 
-    def __init__(self, settings: Settings, worker: Worker) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        worker: Worker,
+        measure: Callable[[], dict[str, Any]] = dict,
+        *,
+        index: str = INDEX,
+    ) -> None:
         self._redis, self._worker = _connect(settings), worker
+        self._measure, self._index = measure, index
         self._lock, self._stopped = threading.Lock(), threading.Event()
         self._busy = self._done = 0
         self._started_at = clock.rfc3339(clock.now())
@@ -81,8 +90,9 @@ class Pulse:
         }  # fmt: skip
         pipeline = self._redis.pipeline(transaction=False)
         pipeline.set(_key(worker.id), orjson.dumps(told), px=int(SILENT_SECONDS * 1000))
-        pipeline.zadd(INDEX, {worker.id: now.timestamp()})
-        pipeline.zremrangebyscore(INDEX, "-inf", now.timestamp() - 10 * SILENT_SECONDS)
+        pipeline.set(_measured(worker.id), orjson.dumps(self._measure()), px=int(SILENT_SECONDS * 1000))
+        pipeline.zadd(self._index, {worker.id: now.timestamp()})
+        pipeline.zremrangebyscore(self._index, "-inf", now.timestamp() - 10 * SILENT_SECONDS)
         pipeline.execute()
 
     def stop(self) -> None:
@@ -90,8 +100,8 @@ class Pulse:
         self._stopped.set()
         if self._redis is not None:
             try:
-                self._redis.delete(_key(self._worker.id))
-                self._redis.zrem(INDEX, self._worker.id)
+                self._redis.delete(_key(self._worker.id), _measured(self._worker.id))
+                self._redis.zrem(self._index, self._worker.id)
             except RedisError:
                 pass
 
@@ -106,6 +116,10 @@ class Pulse:
 
 def _key(worker_id: str) -> str:
     return f"{INDEX}:{worker_id}"
+
+
+def _measured(worker_id: str) -> str:
+    return f"{INDEX}:{worker_id}:measured"
 
 
 class Fleet:
@@ -127,6 +141,25 @@ class Fleet:
             return None
         alive = [orjson.loads(each) for each in found if each is not None]
         return sorted(alive, key=lambda each: (each["line"], each["host"], each["pid"]))
+
+    def processes(self) -> list[dict[str, Any]] | None:
+        """Every process that is alive, each with what it `measured` of itself; None when Redis cannot say."""
+        if self._redis is None:
+            return None
+        try:
+            ids: list[bytes] = []
+            for index in (INDEX, OTHERS):
+                ids += self._redis.zrange(index, 0, -1)  # type: ignore[arg-type]
+            names = [each.decode() for each in ids]
+            found: Sequence[bytes | None] = self._redis.mget([_key(each) for each in names]) if names else []  # type: ignore[assignment]
+            more: Sequence[bytes | None] = self._redis.mget([_measured(each) for each in names]) if names else []  # type: ignore[assignment]
+        except RedisError:
+            return None
+        return [
+            orjson.loads(told) | {"measured": orjson.loads(measured) if measured else {}}
+            for told, measured in zip(found, more, strict=True)
+            if told is not None
+        ]
 
     def consumers(self) -> dict[str, int] | None:
         """How many tasks of each queue can be worked on at once; None when Redis cannot say."""

@@ -1,6 +1,7 @@
-"""`make docs`: writes docs/configuration.md, docs/events.md and the tables of docs/api.md from the code they describe.
+"""`make docs`: writes docs/configuration.md, docs/events.md, docs/metrics.md and the tables of docs/api.md.
 
-Never here: prose that the code does not hold. tests/guards/test_pages.py checks that all are up to date.
+All is read from the code that they describe. Never here: prose that the code does not hold. tests/guards/test_pages.py
+checks that all are up to date.
 """
 
 from pathlib import Path
@@ -10,6 +11,7 @@ import orjson
 
 from common.config import Settings
 from common.domain.events import API_VERSION, EVENT_TYPES, WILDCARDS
+from common.domain.metrics import METRICS
 from deploy import api_page
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -83,12 +85,33 @@ def _example(name: str, own: dict[str, Any]) -> str:
     return orjson.dumps(payload, option=orjson.OPT_INDENT_2).decode()
 
 
+def metrics() -> str:
+    """Every metric as a Markdown page."""
+    lines = [
+        "# Metrics",
+        "",
+        _NOTE.format(source="common/domain/metrics.py"),
+        "",
+        "`GET /metrics` with a key of scope `admin` tells all of them in the text format of Prometheus, whichever web",
+        "process answers. Queues, totals and webhooks are read from PostgreSQL at most every 5 seconds, in at most two",
+        "seconds a part. What a process counts of itself comes with its heartbeat every 3 seconds, and is gone when it",
+        "has been silent for 12.",
+        "",
+        "| metric | kind | labels | what it is |",
+        "| --- | --- | --- | --- |",
+    ]
+    for each in METRICS.values():
+        labels = ", ".join(f"`{label}`" for label in each.labels)
+        lines.append(f"| `{each.name}` | {each.kind} | {labels} | {each.sentence} |")
+    return "\n".join(lines) + "\n"
+
+
 def api() -> str:
     """The API page, with its tables as the code has them."""
     return api_page.refresh(DOCS / "api.md")
 
 
-PAGES = {"configuration.md": configuration, "events.md": events, "api.md": api}
+PAGES = {"configuration.md": configuration, "events.md": events, "metrics.md": metrics, "api.md": api}
 """File name under docs/ to the function that writes it."""
 
 

@@ -8,13 +8,14 @@ from typing import Any
 import structlog
 from celery import signals
 
-from common import telemetry
+from common import tallies, telemetry
 from common.config import current_settings
 from common.db import session
 from common.domain.ids import encode_some
 from common.fleet import Pulse, Worker
 from common.queueing import tasks
 from common.queueing.app import make_celery
+from common.services.measuring import measure
 
 log = structlog.get_logger()
 
@@ -40,6 +41,7 @@ def task(name: str) -> Callable[[Callable[[list[uuid.UUID]], None]], Any]:
             try:
                 function(about)
             except Exception:
+                tallies.OWN.count({("sendarix_tasks_failed_total", (name,)): 1})
                 some = encode_some(tasks.PREFIXES[name], about)
                 log.exception("task_failed", task=name, count=len(about), ids=some)
             finally:
@@ -85,14 +87,14 @@ _pulse: list[Pulse] = []
 def _begin_pulse(sender: Any = None, **_: Any) -> None:
     """`routing@host` is the line `routing`."""
     line = str(getattr(sender, "hostname", "") or "worker").partition("@")[0]
-    pulse = Pulse(current_settings(), Worker(str(OWNER), line, tuple(app.amqp.queues.consume_from), threads()))
+    pulse = Pulse(current_settings(), Worker(str(OWNER), line, tuple(app.amqp.queues.consume_from), threads()), measure)
     _pulse.append(pulse)
     pulse.start()
 
 
 @signals.beat_init.connect
 def _begin_scheduler_pulse(**_: Any) -> None:
-    Pulse(current_settings(), Worker(str(OWNER), "scheduler", (), 1)).start()
+    Pulse(current_settings(), Worker(str(OWNER), "scheduler", (), 1), measure).start()
 
 
 @signals.worker_shutdown.connect

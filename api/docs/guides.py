@@ -18,6 +18,8 @@ _GROUPS = {
     "decisions": _BUILT,
     "configuration": _OPERATING,
     "flower": _OPERATING,
+    "metrics": _OPERATING,
+    "monitoring": _OPERATING,
     "runbooks": _OPERATING,
 }
 """A page or a folder that is for others than those who call the API."""

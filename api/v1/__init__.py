@@ -17,6 +17,7 @@ from api.v1 import (
     latency,
     mailbox,
     messages,
+    metrics,
     pacing,
     policy,
     policy_trials,
@@ -82,5 +83,6 @@ BLUEPRINTS = (
     routing.blueprint,
     routing.of_message,
     doubts.blueprint,
+    metrics.blueprint,
     health.blueprint,
 )

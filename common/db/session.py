@@ -79,6 +79,15 @@ def close() -> None:
         pool.dispose()
 
 
+def pool_usage() -> dict[str, int]:
+    """How many connections of this process's pool are in use and idle, and how many it may open."""
+    found = _engines.get(os.getpid())
+    pool: Any = found.pool if found is not None else None
+    if pool is None:
+        return {"in_use": 0, "idle": 0, "most": 0}
+    return {"in_use": pool.checkedout(), "idle": pool.checkedin(), "most": pool.size() + pool._max_overflow}
+
+
 def rows(connection: Connection, sql: str, *parameters: Any) -> list[Any]:
     """Run one set-based statement with %s parameters and return its rows."""
     return list(connection.exec_driver_sql(sql, parameters).all())

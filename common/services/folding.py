@@ -84,6 +84,10 @@ WITH {PART}, {FACTS}, profiled AS (
   SELECT account_id, environment, date_trunc('hour', created_at, 'UTC'), metric, count(*)
     FROM facts WHERE metric NOT IN ('routed', 'deferred', 'delivered_in', 'unsubscribed') GROUP BY 1, 2, 3, 4
   ON CONFLICT (account_id, environment, created_hour, metric) DO UPDATE SET n = k.n + excluded.n
+), totalled AS (
+  INSERT INTO metric_totals AS k (environment, tier, metric, detail, n)
+  SELECT environment, tier, metric, detail, count(*) FROM facts GROUP BY 1, 2, 3, 4
+  ON CONFLICT (environment, tier, metric, detail) DO UPDATE SET n = k.n + excluded.n
 ), {moved("analytics_cursors", "counted_until")}
 SELECT count(*) AS n FROM part
 """

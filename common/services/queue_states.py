@@ -58,7 +58,7 @@ def states(connection: Connection, principal: Principal, *, everywhere: bool = F
     """All queues, routing before delivery, the highest tier first. `everywhere`: of all accounts. Raises Forbidden."""
     holds.must_reach(principal, everywhere)
     whose = (everywhere, principal.account_id, principal.environment)
-    depths = {(row.stage, row.tier): row for row in rows(connection, _DEPTHS, *whose, *whose)}
+    deep = {(row.stage, row.tier): row for row in rows(connection, _DEPTHS, *whose, *whose)}
     since = _first_id_of(clock.now().timestamp() - WINDOW_SECONDS)
     rates = {row.tier: row for row in rows(connection, _RATES, since, *whose)}
     pauses: dict[tuple[str, int], Any] = {}
@@ -66,10 +66,15 @@ def states(connection: Connection, principal: Principal, *, everywhere: bool = F
         pauses.setdefault((row.stage, row.tier), row)
     now = clock.now()
     return [
-        _state(queue, depths.get((queue.stage, queue.tier)), rates.get(queue.tier),
+        _state(queue, deep.get((queue.stage, queue.tier)), rates.get(queue.tier),
                pauses.get((queue.stage, queue.tier)), now)
         for queue in QUEUES
     ]  # fmt: skip
+
+
+def depths(connection: Connection) -> list[Any]:
+    """How deep and how old the queues of all accounts are: a row for each stage and tier with something in it."""
+    return rows(connection, _DEPTHS, *(True, None, None) * 2)
 
 
 def state(

@@ -4,6 +4,7 @@ Never here: the wire's words (smtp.py) or SQL.
 """
 
 import threading
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
@@ -11,7 +12,7 @@ import structlog
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from common import clock
+from common import clock, tallies
 from common.config import Settings
 from common.db.session import transaction
 from common.domain.doubts import choice_of
@@ -72,6 +73,7 @@ class Round:
     def _turn(self, results: Sequence[Result], upcoming: Sequence[Claimed]) -> Mapping[UUID, float]:
         """Record what was sent and fence what is next, in one transaction; then leave the tickets."""
         since, done, owned = self._write(results, upcoming)
+        _tally([outcome for _, outcome in results])
         self._leases.hold_for(owned, since)
         self._leases.drop([claimed.id for claimed, _ in results])
         for change, applied in done:
@@ -131,3 +133,12 @@ class Round:
             mails[0][0], [mail for _, mail in mails], lambda mail: self._leases.may_finish(by_id[mail.id].id)
         )
         return [(by_id[mail.id], outcome) for mail, outcome in outcomes]
+
+
+def _tally(outcomes: Sequence[Outcome]) -> None:
+    if outcomes:
+        ends = Counter((outcome.kind, outcome.category) for outcome in outcomes)
+        tallies.OWN.count({("sendarix_attempts_total", each): n for each, n in ends.items()})
+        tallies.OWN.observe(
+            (("sendarix_attempt_seconds", (outcome.kind,)), outcome.duration_ms / 1000) for outcome in outcomes
+        )

@@ -19,6 +19,7 @@ from common.services import inbound, tickets
 from common.services.inbound import Returned
 from common.services.keys import server_secret
 from workers.listening import Crowd, Port, Session, certificate, serve, stop_on_signal
+from workers.pulses import tell
 
 log = structlog.get_logger()
 
@@ -110,6 +111,7 @@ def main() -> None:
     """Run until SIGTERM."""
     settings = current_settings()
     telemetry.setup(settings)
+    tell(settings, "inbound")
 
     async def forever() -> None:
         await run(settings, stop_on_signal(), lambda port: log.info("inbound_listens", port=port))

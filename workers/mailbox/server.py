@@ -13,6 +13,7 @@ from common import telemetry
 from common.config import Settings, current_settings
 from workers.mailbox.keeper import Keeper
 from workers.mailbox.protocol import Mail, Patience, Session
+from workers.pulses import tell
 
 log = structlog.get_logger()
 
@@ -116,6 +117,7 @@ def main() -> None:
     """Run until SIGTERM."""
     settings = current_settings()
     telemetry.setup(settings)
+    tell(settings, "mailbox")
     asyncio.run(_serve(settings))
 
 

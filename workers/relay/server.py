@@ -13,6 +13,7 @@ import structlog
 from common import telemetry
 from common.config import Settings, current_settings
 from workers.listening import Crowd, Port, Session, certificate, serve, stop_on_signal
+from workers.pulses import tell
 from workers.relay.conversation import Conversation
 
 log = structlog.get_logger()
@@ -61,6 +62,7 @@ def main() -> None:
     """Run until SIGTERM."""
     settings = current_settings()
     telemetry.setup(settings)
+    tell(settings, "relay")
 
     async def forever() -> None:
         await run(settings, stop_on_signal(), lambda numbers: log.info("relay_listens", ports=numbers))

@@ -5,6 +5,7 @@ pass. How many threads one endpoint and one account may have is shares.py. Never
 """
 
 import threading
+from collections import Counter
 from collections.abc import Sequence
 from uuid import UUID
 
@@ -12,7 +13,7 @@ import structlog
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from common import clock
+from common import clock, tallies
 from common.config import Settings
 from common.db.session import transaction
 from common.domain.ids import new_id
@@ -120,6 +121,7 @@ class Lanes:
         self, lane: UUID, webhook_id: UUID, results: Sequence[Result], rest: Sequence[Posting], goes_on: bool
     ) -> Claimed:
         """Record, and claim what is next, in one transaction; tried again while the database is away."""
+        _tally([posted for _, posted in results])
         deadline = clock.monotonic() + LATEST_START_SECONDS
         while True:
             try:
@@ -134,3 +136,10 @@ class Lanes:
                     raise
                 log.warning("webhook_outcomes_wait_for_database", outcomes=len(results), error=type(error).__name__)
                 threading.Event().wait(RETRY_SECONDS)
+
+
+def _tally(posts: Sequence[Posted]) -> None:
+    if posts:
+        answers = Counter(each.error or "none" if each.status is None else f"{each.status // 100}xx" for each in posts)
+        tallies.OWN.count({("sendarix_webhook_posts_total", (answer,)): n for answer, n in answers.items()})
+        tallies.OWN.observe((("sendarix_webhook_post_seconds", ()), (each.total_ms or 0.0) / 1000) for each in posts)

@@ -7,6 +7,7 @@ from common.db.models.analytics import (
     AnalyticsCursor,
     AnalyticsProfile,
     AnalyticsRecipient,
+    MetricTotal,
 )
 from common.db.models.api_key import ApiKey
 from common.db.models.attempt import Attempt
@@ -63,6 +64,7 @@ __all__ = [
     "MailboxMessage",
     "Message",
     "MessageContent",
+    "MetricTotal",
     "PacingAutomation",
     "PathHealth",
     "Policy",

@@ -74,3 +74,14 @@ class AnalyticsCohort(Base):
     created_hour: Mapped[datetime] = mapped_column(primary_key=True)
     metric: Mapped[str] = mapped_column(primary_key=True)
     n: Mapped[int] = mapped_column(BigInteger)
+
+
+class MetricTotal(Base):
+    """How often something happened since the beginning, in all accounts."""
+
+    __tablename__ = "metric_totals"
+    environment: Mapped[str] = mapped_column(primary_key=True)
+    tier: Mapped[str] = mapped_column(primary_key=True)
+    metric: Mapped[str] = mapped_column(primary_key=True)
+    detail: Mapped[str] = mapped_column(primary_key=True)
+    n: Mapped[int] = mapped_column(BigInteger)
