@@ -4,6 +4,6 @@ A page reads by calling the API inside this process as the person who is signed 
 what one request of the API does (`actions.py`): nothing is here that a key cannot do. Never here: SQL, rules.
 """
 
-from api.dashboard import actions, home, lists, mail, sign_in
+from api.dashboard import actions, home, lists, mail, settings, sign_in
 
-BLUEPRINTS = (sign_in.blueprint, actions.blueprint, mail.blueprint, lists.blueprint, home.blueprint)
+BLUEPRINTS = (sign_in.blueprint, actions.blueprint, mail.blueprint, lists.blueprint, settings.blueprint, home.blueprint)

@@ -11,6 +11,7 @@ import orjson
 
 from api.dashboard.words import noted as n
 from common.domain.principals import SCOPES
+from common.domain.retry import PRESETS
 from common.domain.roles import ROLES
 from common.domain.tiers import TIERS
 
@@ -56,21 +57,22 @@ class Deed:
     leads: str = ""
     danger: bool = False
 
-    def curl(self, path: str) -> str:
-        """A command that does the same with a key."""
+    def curl(self, path: str, given: Mapping[str, Any] | None = None) -> str:
+        """A command that does the same with a key; `given` are values that are known."""
         lines = [f"curl -X {self.method} $SENDARIX_URL{path}", '  -H "Authorization: Bearer $SENDARIX_API_KEY"']
-        body = self.sample()
+        body = self.sample(given or {})
         if body is not None:
             lines.append('  -H "Content-Type: application/json"')
             quoted = orjson.dumps(body).decode().replace("'", "'\\''")
             lines.append(f"  -d '{quoted}'")
         return " \\\n".join(lines)
 
-    def sample(self) -> dict[str, Any] | None:
-        """A body as an example; None where there is none."""
+    def sample(self, given: Mapping[str, Any]) -> dict[str, Any] | None:
+        """A body of `given` and examples; None where there is none."""
         if not self.fields and self.fixed is None:
             return None
-        return filled(self.fixed, {each.name: each.example for each in self.fields if each.required or each.example})
+        shown = {each.name: each.example for each in self.fields if each.required or each.example}
+        return filled(self.fixed, shown | dict(given))
 
 
 def filled(fixed: Mapping[str, Any] | None, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -214,6 +216,15 @@ DEEDS: dict[str, Deed] = {
             Field("recipient", n("Address"), example="you@example.com", required=True),
             Field("template_data", n("Data (JSON)"), "json", example={"code": "847291"}),
         ), leads="/dashboard/messages/{message_id}",
+    ),
+    "change_account": Deed(
+        "PATCH", "/v1/admin/accounts/{account_id}", "admin", n("Change the account"), n("In force within 5 seconds."),
+        (
+            Field("name", n("Name"), example="Billing team"),
+            Field("default_sender", n("Default sender"), example="Example <hello@example.com>"),
+            Field("contact_address", n("Who is told of trouble"), example="ops@example.com"),
+            Field("retry_preset", n("Retry schedule"), "choice", options=("", *PRESETS)),
+        ),
     ),
     "invite": Deed(
         "POST", "/v1/users", "users:manage", n("Invite somebody"), n("Give them this link: it works once, for three days."),

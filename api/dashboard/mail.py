@@ -29,12 +29,12 @@ VIEWS = ("html", "text", "headers", "source")
 def list_messages() -> AnyResponse:
     """Messages, newest first, searched and filtered."""
     chosen: dict[str, Any] = given(*FILTERS, *_TIMES)
-    asked = chosen | {name: _moment(chosen[name]) for name in _TIMES if name in chosen}
+    asked = chosen | {name: moment(chosen[name]) for name in _TIMES if name in chosen}
     reply = ask("GET", "/v1/messages", {**asked, **given("cursor"), "limit": 50})
     return page("messages", reply=reply, chosen=chosen, statuses=STATUSES, tiers=TIERS)
 
 
-def _moment(text: str) -> str:
+def moment(text: str) -> str:
     """What a date field holds, as the API takes it."""
     if len(text) == 10:
         return f"{text}T00:00:00Z"
@@ -57,6 +57,15 @@ def read_message(message_id: str) -> AnyResponse:
         hooks=ask("GET", f"{path}/webhook-deliveries"),
         returned=ask("GET", f"{path}/returned-mails").rows,
     )
+
+
+@blueprint.get("/messages/<message_id>/trace")
+@signed_in
+def read_message_trace(message_id: str) -> AnyResponse:
+    """Everything known of one message in one timeline, and the decision about its way."""
+    path = f"/v1/messages/{message_id}"
+    trace = found_or_missing(ask("GET", f"{path}/trace"))
+    return page("trace", trace=trace, routing=ask("GET", f"{path}/routing"))
 
 
 @blueprint.get("/messages/<message_id>/html")

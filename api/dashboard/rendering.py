@@ -43,6 +43,7 @@ def page(name: str, status: int = 200, **values: Any) -> Response:
             may=lambda scope: found is not None and found.principal.may(scope),
             deeds=DEEDS,
             turned=turned,
+            place_of=place_of,
             theme=(found.theme if found else None) or "auto",
             once=lambda: encode("req", new_id()),
             now=clock.now(),
@@ -59,6 +60,15 @@ def turned(**changed: str | None) -> str:
     kept = [(name, text) for name, text in request.args.items(multi=True) if name not in changed and text]
     kept += [(name, text) for name, text in changed.items() if text]
     return request.path + (f"?{urlencode(kept)}" if kept else "")
+
+
+_PLACES = {"msg": "/messages", "dom": "/domains", "tpl": "/templates", "whk": "/webhooks"}
+
+
+def place_of(object_id: str) -> str:
+    """The page of what has this id; empty where it has none of its own."""
+    found = _PLACES.get(object_id.partition("_")[0])
+    return f"/dashboard{found}/{object_id}" if found else ""
 
 
 def tone(state: str) -> str:

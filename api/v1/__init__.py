@@ -1,6 +1,7 @@
 """The table of contents of the API: every blueprint under /v1, and health."""
 
 from api.v1 import (
+    account,
     accounts,
     analytics,
     api_keys,
@@ -59,6 +60,7 @@ BLUEPRINTS = (
     audit.blueprint,
     domains.blueprint,
     senders.blueprint,
+    account.blueprint,
     accounts.blueprint,
     sources.blueprint,
     sources.profiles,

@@ -12,7 +12,7 @@ _TERM = re.compile(r"[a-z][a-z0-9_.:-]{0,63}\Z")
 """What has the form of a choice, an id, a scope, a slug or a domain: no sentence, no address, no name."""
 _SECRET = re.compile(
     r"password|secret|token|private|credential|authorization|headers|template_data|metadata|html|text|subject|code"
-    r"|(^|\.|_|user)name$|email|recipient|address"
+    r"|(^|\.|_|user)name$|email|recipient|address|author"
 )
 
 

@@ -15,7 +15,7 @@ from tests.pipeline import work_off
 OURS = {"Sec-Fetch-Site": "same-origin"}
 PASSWORD = "correct horse battery"
 LISTS = ("", "/analytics", "/messages", "/inbox", "/queues", "/dead-letters", "/templates", "/suppressions", "/domains",
-         "/webhooks", "/keys", "/people", "/me")  # fmt: skip
+         "/webhooks", "/keys", "/people", "/me", "/audit", "/settings", "/workers")  # fmt: skip
 
 
 def person(api: Api, email: str, role: str = "owner") -> FlaskClient:

@@ -22,7 +22,7 @@ AXE = Path(__file__).parents[1] / "peers" / "node_modules" / "axe-core" / "axe.m
 PICTURES = os.environ.get("SENDARIX_PICTURES")
 WIDTHS = (360, 820, 1440)
 PAGES = ("", "/analytics", "/messages", "/inbox", "/queues", "/dead-letters", "/templates", "/suppressions", "/domains",
-         "/webhooks", "/keys", "/people", "/me")  # fmt: skip
+         "/webhooks", "/keys", "/people", "/me", "/audit", "/settings", "/workers")  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +73,7 @@ def ids(api: Api) -> dict[str, str]:
     return {
         "message": f"/messages/{sent[0]}",
         "deferred": f"/messages/{sent[3]}",
+        "trace": f"/messages/{sent[3]}/trace",
         "mail": f"/inbox/{mail['id']}",
         "domain": f"/domains/{domain['id']}",
         "webhook": f"/webhooks/{webhook.get_json()['id']}",

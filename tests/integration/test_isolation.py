@@ -25,7 +25,7 @@ from common.services import accounts, composing, delivery, domains, issuing, key
 MARK = "only-for-anna"
 """In everything that the first account makes: whoever else reads it, has seen too much."""
 
-ACCOUNT_WIDE = {"domains", "policy", "policy_trials", "senders", "sources", "templates", "users"}
+ACCOUNT_WIDE = {"account", "domains", "policy", "policy_trials", "senders", "sources", "templates", "users"}
 """Blueprints whose things belong to both environments of an account."""
 
 INSTALLATION_WIDE = {"pacing", "reply_rules", "tls_results", "unknown_replies", "workers"}
