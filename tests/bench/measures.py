@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tests.bench import postfix, relay, webhooks, wire
+from tests.bench import flood, postfix, relay, webhooks, wire
 from tests.bench.figures import Figure, above, at_least, at_most, under
 from tests.bench.load import Report, merge, percentile, start
 from tests.bench.stand import Stand, TimedOut, wait_until
@@ -32,6 +32,7 @@ class Size:
     accept_seconds: float = 2.5
     otp: int = 150
     queued: int = 20_000
+    flood: int = 10_000
     probes: int = 150
     end_to_end: int = 6000
     batches: int = 40
@@ -43,7 +44,7 @@ class Size:
 
 
 SHORT = Size()
-FULL = Size(5.0, 400, 100_000, 600, 50_000, 200, 5000, 20_000, 10_000, 3, 3000.0)
+FULL = Size(5.0, 400, 100_000, 50_000, 600, 50_000, 200, 5000, 20_000, 10_000, 3, 3000.0)
 
 
 class Measures:
@@ -71,6 +72,7 @@ class Measures:
             ("one-time codes at idle", self.otp_idle),
             ("accepting, workers stopped", self.accepts),
             ("one-time codes behind a queue", self.otp_behind_queue),
+            ("a neighbour behind a flood", self.flood),
             ("end to end", self.end_to_end),
             *([("end to end, signed", self.signed)] if self._size is FULL else []),
             ("mail by SMTP", self.relay),
@@ -265,6 +267,11 @@ class Measures:
         self.figures.append(
             above("drain, evenness", slowest, "of first", "slowest later tenth of the drain over its first tenth", 0.85)
         )
+
+    def flood(self) -> None:
+        """Ten bulk messages of one account behind thousands of another's."""
+        self._stand.wait_drained(self.seconds_left)
+        self.figures += flood.measure(self._stand, flood=self._size.flood, seconds=self.seconds_left, tell=self._tell)
 
     def end_to_end(self) -> None:
         """From the first POST to the last mail in the sink, with the CPU of each stage."""
