@@ -95,7 +95,7 @@ def metrics() -> str:
         "`GET /metrics` with a key of scope `admin` tells all of them in the text format of Prometheus, whichever web",
         "process answers. Queues, totals and webhooks are read from PostgreSQL at most every 5 seconds, in at most two",
         "seconds a part. What a process counts of itself comes with its heartbeat every 3 seconds, and is gone when it",
-        "has been silent for 12.",
+        "has been silent for 12. How to scrape, be warned and draw them: [monitoring.md](monitoring.md).",
         "",
         "| metric | kind | labels | what it is |",
         "| --- | --- | --- | --- |",
