@@ -28,6 +28,7 @@ class Followed:
     more: bool
 
 
+# OFFSET keeps the look into the events one look for each stream: as a join it read all events there are.
 _WAITING = """
 WITH h AS MATERIALIZED (SELECT event_horizon() AS horizon)
 SELECT a.id AS account_id, v.environment
@@ -37,7 +38,7 @@ SELECT a.id AS account_id, v.environment
    SELECT FROM events e WHERE e.account_id = a.id AND e.environment = v.environment
       AND (e.transaction_no, e.id) > (coalesce(c.transaction_no, -1),
                                       coalesce(c.event_id, '00000000-0000-0000-0000-000000000000'))
-      AND e.transaction_no < (SELECT horizon FROM h))
+      AND e.transaction_no < (SELECT horizon FROM h) OFFSET 0)
  ORDER BY c.{until} NULLS FIRST LIMIT %s
 """
 

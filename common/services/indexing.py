@@ -10,6 +10,7 @@ from common.services.following import MOST_EVENTS, PART, Followed, follow, moved
 
 _INDEXING_LOCK = 0x53445849
 
+# OFFSET keeps the lookups lookups: as joins they read all messages there are for a thousand events.
 _INDEX = f"""
 WITH {PART}, entered AS (
   INSERT INTO search_entries (message_id, seq, account_id, words, facets)
@@ -21,7 +22,9 @@ WITH {PART}, entered AS (
            || (SELECT array_agg('metadata:' || pair.key || '=' || pair.value) FROM jsonb_each_text(c.metadata) AS pair)
            || array_remove(ARRAY['template:' || c.template_slug, 'stream:' || m.stream,
                                  'idempotency:' || c.idempotency_key], NULL) END
-    FROM part p JOIN messages m ON m.id = p.message_id JOIN message_contents c ON c.message_id = p.message_id
+    FROM part p
+    CROSS JOIN LATERAL (SELECT recipient_key, stream FROM messages WHERE id = p.message_id OFFSET 0) m
+    CROSS JOIN LATERAL (SELECT * FROM message_contents WHERE message_id = p.message_id OFFSET 0) c
    WHERE p.seq = 1 OR p.data #>> '{{smtp,reply}}' IS NOT NULL
   ON CONFLICT DO NOTHING
 ), {moved("search_cursors", "indexed_until")}

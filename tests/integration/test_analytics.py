@@ -15,7 +15,7 @@ from common import clock
 from common.config import current_settings
 from common.db.session import as_json, engine, rows, transaction
 from common.domain.outcomes import Outcome
-from common.services import analytics, delivery, feedback, folding, lifecycle, routing
+from common.services import analytics, delivery, feedback, folding, following, indexing, lifecycle, routing
 from common.services.analytics import Question
 from common.services.lifecycle import Change
 from tests.builders import Account, an_account, make_due, some_messages
@@ -226,24 +226,42 @@ def test_two_foldings_count_an_event_twice() -> None:
     assert identity(account)["accepted"] == 5 == asked(account)["totals"]["accepted"]
 
 
+def read_by(plan: Any) -> Counter[str]:
+    """How many rows of each table a statement has read, as EXPLAIN tells in JSON."""
+    found: Counter[str] = Counter()
+    nodes = [plan[0]["Plan"]]
+    while nodes:
+        node = nodes.pop()
+        nodes += node.get("Plans", [])
+        if node.get("Relation Name") in ("messages", "message_contents", "events"):
+            found[node["Relation Name"]] += int(node["Actual Rows"] * node["Actual Loops"])
+    return found
+
+
 @pytest.mark.usefixtures("database")
-def test_a_folding_reads_all_messages_there_are() -> None:
+def test_looking_for_new_events_reads_all_events_there_are() -> None:
+    with transaction() as connection:
+        some_messages(connection, an_account(), 400)
+    folding.fold_all(seconds=10)
+    with transaction() as connection:
+        connection.exec_driver_sql("ANALYZE")
+        asked_for = following._WAITING.format(cursors="analytics_cursors", until="counted_until")
+        plan = connection.exec_driver_sql(f"EXPLAIN (ANALYZE, FORMAT JSON) {asked_for}", (50,)).scalar_one()
+    assert read_by(plan)["events"] <= 1
+
+
+@pytest.mark.usefixtures("database")
+@pytest.mark.parametrize("statement", [folding._FOLD, indexing._INDEX], ids=["folding", "indexing"])
+def test_a_reader_of_events_reads_all_messages_there_are(statement: str) -> None:
     account = an_account()
     with transaction() as connection:
         some_messages(connection, account, 400)
         connection.exec_driver_sql("ANALYZE")
     stream = {"account_id": account.id, "environment": "live", "transaction_no": -1, "event_id": UUID(int=0)}
     with transaction() as connection:
-        explained = f"EXPLAIN (ANALYZE, FORMAT JSON) {folding._FOLD}"
+        explained = f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}"
         plan = connection.exec_driver_sql(explained, (as_json([stream]), 10)).scalar_one()
-    read = {"messages": 0, "message_contents": 0}
-    nodes = [plan[0]["Plan"]]
-    while nodes:
-        node = nodes.pop()
-        nodes += node.get("Plans", [])
-        if node.get("Relation Name") in read:
-            read[node["Relation Name"]] += node["Actual Rows"] * node["Actual Loops"]
-    assert read == {"messages": 10, "message_contents": 10}
+    assert read_by(plan) == {"messages": 10, "message_contents": 10, "events": 10}
 
 
 @pytest.mark.usefixtures("database")
