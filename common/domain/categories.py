@@ -92,6 +92,11 @@ def suppresses(category: str) -> bool:
     return CATEGORIES[category].suppress
 
 
+def strains(name: str) -> bool:
+    """Whether a temporary failure may mean that the way is out: it speaks against it, or there is no way any more."""
+    return CATEGORIES[name].path < 0 or name == "policy"
+
+
 def reroutes(category: str) -> bool:
     """Whether another source may be let in where this one is refused for good."""
     return category == "reputation"

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from common.config import Settings
 from common.db.session import as_json, rows, run
-from common.domain.categories import reroutes
+from common.domain.categories import reroutes, strains
 from common.domain.outcomes import Outcome
 from common.services import doubts, holding, lifecycle, rerouting, simulating, strikes, time_travel
 from common.services.claimed import Claimed as Claimed
@@ -179,6 +179,13 @@ def record(
     ]
     if blocked:
         changes |= rerouting.instead_of_bounces(connection, settings, blocked)
+    strained = [
+        changes[claimed.id]
+        for claimed, outcome in results
+        if outcome.kind == "deferred" and strains(outcome.category) and changes[claimed.id].transition == "defer"
+    ]
+    if strained:
+        changes |= rerouting.around_what_is_out(connection, settings, strained)
     changes |= time_travel.shorten(connection, [claimed for claimed, _ in results], changes)
     applied = lifecycle.apply(connection, list(changes.values()))
     doubts.hold_doubted(connection, list(changes.values()), applied)

@@ -225,3 +225,56 @@ def test_a_message_on_the_fallback_is_blocked_and_its_pool_is_not_tried(account:
     with transaction() as connection:
         connection.exec_driver_sql("UPDATE sources SET enabled = true")
     assert [each.name for each in blocked(row, 1)] == ["a"]
+
+
+def deferred(row: Any, category: str) -> Any:
+    """It is tried and deferred; the message afterwards, with the name of its source."""
+    outcome = Outcome("deferred", "connect", 451, "4.4.1", "later", category)
+    with transaction() as connection:
+        connection.exec_driver_sql("UPDATE messages SET next_attempt_at = now() WHERE id = %s", (row.id,))
+        claimed = delivery.claim(connection, [row.id], new_id(), 15)
+        delivery.record(connection, current_settings(), [(each, outcome) for each in claimed], clock.now())
+        sql = "SELECT s.name, m.* FROM messages m JOIN sources s ON s.id = m.source_id WHERE m.id = %s"
+        return rows(connection, sql, row.id)[0]
+
+
+def on_a(account: Account, *ill: str) -> Any:
+    """A message that goes by a, with b and c behind it; the circuits of `ill` are open from then on."""
+    ids = {name: a_source(account, name, kind) for name, kind in (("a", "relay"), ("b", "relay"), ("c", "direct"))}
+    with transaction() as connection:
+        connection.exec_driver_sql("UPDATE sources SET username = name")
+    rules = [{"name": "r", "act": "pool", "pool": "p", "fallback": "q"}]
+    members = [{"source": "a"}, {"source": "b", "role": "standby"}]
+    publish(account, {"rules": rules, "pools": {"p": {"members": members}, "q": {"members": [{"source": "c"}]}}})
+    (row,) = send(account, 1)
+    marks = {(ids[name], "example.net" if name == "c" else "relay"): Marks(bad=9, failures=9) for name in ill}
+    with transaction() as connection:
+        path_health.add(connection, marks, time_scale=1.0)
+    return row
+
+
+@pytest.mark.parametrize(
+    ("ill", "category", "then"),
+    [
+        ("a", "connection", "b"),
+        ("ab", "connection", "c"),
+        ("abc", "connection", "a"),
+        ("", "connection", "a"),
+        ("a", "greylisted", "a"),
+        ("a", "mailbox_full", "a"),
+    ],
+)
+def test_a_retry_waits_for_a_way_that_is_out(account: Account, ill: str, category: str, then: str) -> None:
+    row = on_a(account, *ill)
+    found = deferred(row, category)
+    assert (found.status, found.name, found.attempt_no) == ("deferred", then, 1)
+    assert found.path == ("c/example.net" if then == "c" else f"{then}/relay")
+    if then != "a":
+        assert deferred(row, category).name == then, "it wanders"
+
+
+def test_mail_of_a_source_that_was_disabled_waits_for_it(account: Account) -> None:
+    row = on_a(account)
+    with transaction() as connection:
+        connection.exec_driver_sql("UPDATE sources SET enabled = false WHERE name = 'a'")
+    assert deferred(row, "policy").name == "b"
