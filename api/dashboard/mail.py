@@ -3,6 +3,7 @@
 Never here: other lists (lists.py), or changing anything (actions.py).
 """
 
+from datetime import timedelta
 from typing import Any
 
 from flask import Blueprint, request
@@ -14,6 +15,8 @@ from api.dashboard.doors import signed_in
 from api.dashboard.lists import found_or_missing, given
 from api.dashboard.rendering import frame, page
 from api.dashboard.stories import told
+from api.dashboard.words import noted as n
+from common import clock
 from common.domain.lifecycle import STATUSES
 from common.domain.tiers import TIERS
 
@@ -21,6 +24,7 @@ blueprint = Blueprint("mail", __name__, url_prefix="/dashboard")
 
 FILTERS = ("q", "status", "priority", "recipient", "tag", "template", "stream", "batch_id")
 _TIMES = ("created_after", "created_before")
+SPANS = {n("last hour"): timedelta(hours=1), n("last 24 hours"): timedelta(days=1), n("last 7 days"): timedelta(days=7)}
 VIEWS = ("html", "text", "headers", "source")
 
 
@@ -31,7 +35,8 @@ def list_messages() -> AnyResponse:
     chosen: dict[str, Any] = given(*FILTERS, *_TIMES)
     asked = chosen | {name: moment(chosen[name]) for name in _TIMES if name in chosen}
     reply = ask("GET", "/v1/messages", {**asked, **given("cursor"), "limit": 50})
-    return page("messages", reply=reply, chosen=chosen, statuses=STATUSES, tiers=TIERS)
+    spans = [(f"{clock.now() - each:%Y-%m-%dT%H:%M}", label) for label, each in SPANS.items()]
+    return page("messages", reply=reply, chosen=chosen, statuses=STATUSES, tiers=TIERS, spans=spans)
 
 
 def moment(text: str) -> str:

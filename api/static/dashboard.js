@@ -22,6 +22,18 @@ function prepare(root) {
 }
 prepare(document);
 
+// Times are chosen in the reader's own zone, and asked for in UTC.
+const asField = (moment) => new Date(moment - moment.getTimezoneOffset() * 60000).toISOString().slice(0, 16);
+for (const field of document.querySelectorAll("input[type=datetime-local]")) {
+  const label = field.parentElement.querySelector("[data-local]");
+  if (!label) continue;
+  label.textContent = label.dataset.local;
+  if (field.value) field.value = asField(new Date(`${field.value}Z`));
+  field.form.addEventListener("formdata", (event) => {
+    if (field.value) event.formData.set(field.name, new Date(field.value).toISOString().slice(0, 16));
+  });
+}
+
 document.addEventListener("click", async (event) => {
   const button = event.target.closest(".copy");
   if (!button) return;

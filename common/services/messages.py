@@ -233,6 +233,13 @@ def _in_words(found: dict[str, Any] | None) -> dict[str, Any] | None:
     return found and found | {"since": _instant(found["since"]), "until": _instant(found["until"])}
 
 
+def _said(data: dict[str, Any]) -> str | None:
+    """What a server said at an event, or else its reason."""
+    smtp = data.get("smtp") or {}
+    words = " ".join(str(smtp[name]) for name in ("code", "reply") if smtp.get(name))
+    return words or data.get("reason") or None
+
+
 def shown(row: Any) -> dict[str, Any]:
     """A row of COLUMNS as callers see it."""
     live = row.ended_at is None
@@ -259,7 +266,12 @@ def shown(row: Any) -> dict[str, Any]:
         "environment": row.environment,
         "priority": TIERS[row.tier],
         "attempts": row.attempt_no,
-        "last_event": {"type": row.event_type, "seq": row.event_seq, "timestamp": _instant(row.event_at)},
+        "last_event": {
+            "type": row.event_type,
+            "seq": row.event_seq,
+            "timestamp": _instant(row.event_at),
+            "said": _said(row.event_data or {}),
+        },
         "next_attempt_at": _instant(row.next_attempt_at) if live else None,
         "waiting": _in_words(waiting(row)),
         "created_at": _instant(row.created_at),

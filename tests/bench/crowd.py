@@ -63,8 +63,7 @@ def _exhaust(step: Callable[..., folding.Followed]) -> None:
     more = True
     while more:
         with session.transaction() as connection:
-            connection.exec_driver_sql("SET LOCAL work_mem = '128MB'")
-            more = step(connection, most=500_000).more
+            more = step(connection, most=20_000).more
 
 
 def _vacuum() -> None:

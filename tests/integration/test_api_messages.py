@@ -138,7 +138,7 @@ def test_s46_search_misses_what_support_knows(client: FlaskClient) -> None:
 def test_s46_a_search_over_several_pages_shows_a_message_twice_or_never(
     client: FlaskClient, monkeypatch: pytest.MonkeyPatch, near: int
 ) -> None:
-    monkeypatch.setattr(listing, "NEAR", (near,))
+    monkeypatch.setattr(listing, "NEAR", (1, near))
     wanted = [send(client, number, subject="Rechnung" if number % 2 else "Code") for number in range(10)][1::2]
     seen, query, back = [], "", ""
     while True:

@@ -203,6 +203,20 @@ def test_a_page_needs_a_script(browser: Browser, base: str, cookie: list[Any], i
     context.close()
 
 
+def test_times_are_asked_for_in_another_zone_than_they_are_read(
+    browser: Browser, base: str, cookie: list[Any], noticed: list[str]
+) -> None:
+    context, page = opened(browser, base, cookie, noticed, timezone_id="Asia/Tokyo")
+    page.goto(f"{base}/messages")
+    page.get_by_text("More filters").click()
+    page.get_by_label("From (your time)").fill("2026-04-19T21:30")
+    page.get_by_role("button", name="Search").click()
+    page.wait_for_url("**created_after=2026-04-19T12%3A30**")
+    assert page.get_by_label("From (your time)").input_value() == "2026-04-19T21:30"
+    assert not noticed
+    context.close()
+
+
 @pytest.mark.skipif(not PICTURES, reason="SENDARIX_PICTURES names no folder")
 def test_pictures_are_taken(browser: Browser, base: str, cookie: list[Any], ids: dict[str, str]) -> None:
     wanted = {

@@ -60,6 +60,7 @@ class LastEventOut(out.Out):
     type = out.text("Its type.", "message.delivered", null=True)
     seq = out.whole("Its number within the message.", 3)
     timestamp = out.moment("When.", null=True)
+    said = out.text("What a server said, or else the reason.", "550 5.1.1 no such user", null=True)
 
 
 class _WaitBase(out.Out):
