@@ -30,13 +30,20 @@ FIRST_REST, LONGEST_REST = 60.0, 3600.0
 PROBES = 0.1
 """After its rest a circuit lets this share through, until one of them succeeds."""
 
+FAST_MS, LEAST_FACTOR = 1000.0, 0.5
+"""A mail that takes no longer is fast; a slow path keeps at least this of what it would have."""
+
+FRESH = 0.05
+"""What one more delivered mail weighs in the typical time of a path."""
+
 EXPLORED = 0.02
 """This share of mail that is not critical goes by a random draw instead of the mean."""
 
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """Counts as of `at`, and failures in a row with the time of the last; times in seconds of one clock."""
+    """Counts as of `at`, and failures in a row with the time of the last; times in seconds of one clock. A mail that
+    was delivered lately took about `typical_ms`."""
 
     good: float = 0.0
     bad: float = 0.0
@@ -44,12 +51,14 @@ class Health:
     failures: int = 0
     failed_at: float = 0.0
     at: float = 0.0
+    typical_ms: float | None = None
 
     def now(self, moment: float) -> "Health":
         """The same, as much as it still counts."""
         gone = max(0.0, moment - self.at)
         fast, slow = exp(-gone / TAU), exp(-gone / BLOCK_TAU)
-        return Health(self.good * fast, self.bad * fast, self.blocked * slow, self.failures, self.failed_at, moment)
+        counts = (self.good * fast, self.bad * fast, self.blocked * slow)
+        return Health(*counts, self.failures, self.failed_at, moment, self.typical_ms)
 
     @property
     def total(self) -> float:
@@ -65,22 +74,27 @@ UNKNOWN = Health()
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """What a batch of outcomes says: `failures` are those since the last success."""
+    """What a batch of outcomes says: `failures` are those since the last success; `timed` delivered mails took `ms`
+    milliseconds together."""
 
     good: int = 0
     bad: int = 0
     blocked: int = 0
     failures: int = 0
+    timed: int = 0
+    ms: int = 0
 
 
 def marks_of(outcomes: Iterable[Outcome]) -> Marks:
     """The marks of outcomes in order."""
-    good = bad = blocked = failures = 0
+    good = bad = blocked = failures = timed = ms = 0
     for outcome in outcomes:
+        if outcome.kind == "delivered" and outcome.duration_ms:
+            timed, ms = timed + 1, ms + outcome.duration_ms
         mark = _mark(outcome)
         good, bad, blocked = good + (mark == "good"), bad + (mark == "bad"), blocked + (mark == "blocked")
         failures = 0 if mark == "good" else failures + (mark is not None)
-    return Marks(good, bad, blocked, failures)
+    return Marks(good, bad, blocked, failures, timed, ms)
 
 
 def _mark(outcome: Outcome) -> Literal["good", "bad", "blocked"] | None:
@@ -109,6 +123,14 @@ def is_open(health: Health, moment: float, draw: float, *, after: int = OPEN_AFT
         return False
     rest = min(LONGEST_REST, FIRST_REST * 2.0 ** min(health.failures - after, 20))
     return moment < health.failed_at + rest or draw >= PROBES
+
+
+def latency_factor(typical_ms: float | None) -> float:
+    """What a path's share of successes is multiplied by: 1 for a fast one. The choice takes the fourth power
+    (pools.py), so that four times as slow means a quarter of the mail."""
+    if typical_ms is None or typical_ms <= FAST_MS:
+        return 1.0
+    return max(LEAST_FACTOR, float((FAST_MS / typical_ms) ** 0.25))
 
 
 def drawn(alpha: float, beta: float, draws: random.Random, *, critical: bool) -> float:

@@ -26,6 +26,12 @@ class Candidate:
     draw: float = 1.0
     left: int | None = None
     wait: float | None = None
+    latency: float = 1.0
+
+    @property
+    def score(self) -> float:
+        """How well it does: what was drawn for its success, less where it is slow."""
+        return self.draw * self.latency
 
     def shown(self) -> dict[str, Any]:
         """For people and for the record."""
@@ -36,6 +42,7 @@ class Candidate:
             "weight": self.weight,
             "health": round(self.health, 4),
             "draw": round(self.draw, 4),
+            "latency": round(self.latency, 4),
             "warmup_left": self.left,
             "excluded": self.excluded,
         }
@@ -93,15 +100,15 @@ NEARLY = 0.9
 
 
 def _best(able: Sequence[Candidate]) -> list[Candidate]:
-    best = max((each.draw for each in able), default=0.0)
-    return [each for each in able if each.draw >= NEARLY * best]
+    best = max((each.score for each in able), default=0.0)
+    return [each for each in able if each.score >= NEARLY * best]
 
 
 def _drawn(able: Sequence[Candidate], chance: float) -> Candidate | None:
     """One of them by its share: its weight, and how well it does."""
-    at = chance * sum(each.weight * each.draw**SHARPNESS for each in able)
+    at = chance * sum(each.weight * each.score**SHARPNESS for each in able)
     for each in able:
-        at -= each.weight * each.draw**SHARPNESS
+        at -= each.weight * each.score**SHARPNESS
         if at < 0:
             return each
     return able[-1] if able else None

@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from common.db.session import as_json, rows, run
-from common.domain.path_health import BLOCK_TAU, OPEN_AFTER, TAU, Health, Marks
+from common.domain.path_health import BLOCK_TAU, FRESH, OPEN_AFTER, TAU, Health, Marks
 
 WHOLE = ""
 """The place that stands for a source at all of its places."""
@@ -19,9 +19,10 @@ RELAY = "relay"
 """The only place of a relay: what lies behind it is its own affair."""
 
 _ADD = f"""
-INSERT INTO path_health AS h (source_id, place, good, bad, blocked, failures, failed_at)
-SELECT source_id, place, good, bad, blocked, failures, CASE WHEN failures > 0 THEN now() END
-  FROM json_to_recordset(%s) AS x(source_id uuid, place text, good float8, bad float8, blocked float8, failures integer)
+INSERT INTO path_health AS h (source_id, place, good, bad, blocked, failures, failed_at, typical_ms)
+SELECT source_id, place, good, bad, blocked, failures, CASE WHEN failures > 0 THEN now() END, typical_ms
+  FROM json_to_recordset(%s) AS x(source_id uuid, place text, good float8, bad float8, blocked float8, failures integer,
+       typical_ms float8)
  ORDER BY 1, 2
 ON CONFLICT (source_id, place) DO UPDATE SET
   good = h.good * exp(-least(extract(epoch FROM now() - h.updated_at) * %s / {TAU}, 500)::float8) + excluded.good,
@@ -31,7 +32,10 @@ ON CONFLICT (source_id, place) DO UPDATE SET
             + excluded.blocked,
   failures = CASE WHEN excluded.good > 0 THEN excluded.failures
                   ELSE least(h.failures + excluded.failures, greatest({OPEN_AFTER}, h.failures + 1)) END,
-  failed_at = coalesce(excluded.failed_at, h.failed_at), updated_at = now()
+  failed_at = coalesce(excluded.failed_at, h.failed_at), updated_at = now(),
+  typical_ms = coalesce(
+    h.typical_ms + (excluded.typical_ms - h.typical_ms) * (1 - power({1 - FRESH}, least(excluded.good, 500)::float8)),
+    excluded.typical_ms, h.typical_ms)
 """
 
 
@@ -49,16 +53,24 @@ def add(connection: Connection, marks: Mapping[tuple[UUID, str], Marks], *, time
 def _sum(several: Sequence[Marks]) -> Marks:
     good = sum(each.good for each in several)
     failures = 0 if good else sum(each.failures for each in several)
-    return Marks(good, sum(each.bad for each in several), sum(each.blocked for each in several), failures)
+    return Marks(
+        good,
+        sum(each.bad for each in several),
+        sum(each.blocked for each in several),
+        failures,
+        sum(each.timed for each in several),
+        sum(each.ms for each in several),
+    )
 
 
 def _row(source_id: UUID, place: str, marks: Marks) -> dict[str, Any]:
     counts = {"good": marks.good, "bad": marks.bad, "blocked": marks.blocked, "failures": marks.failures}
-    return {"source_id": source_id, "place": place, **counts}
+    typical = marks.ms / marks.timed if marks.timed else None
+    return {"source_id": source_id, "place": place, "typical_ms": typical, **counts}
 
 
 _READ = """
-SELECT source_id, place, good, bad, blocked, failures, extract(epoch FROM failed_at) AS failed_at,
+SELECT source_id, place, good, bad, blocked, failures, typical_ms, extract(epoch FROM failed_at) AS failed_at,
        extract(epoch FROM updated_at) AS updated_at
   FROM path_health WHERE source_id = ANY(%s::uuid[]) AND place = ANY(%s)
 """
@@ -72,7 +84,7 @@ def read(
     return {
         (row.source_id, row.place): Health(
             row.good, row.bad, row.blocked, row.failures, float(row.failed_at or 0) * time_scale,
-            float(row.updated_at) * time_scale,
+            float(row.updated_at) * time_scale, row.typical_ms,
         )
         for row in found
     }  # fmt: skip

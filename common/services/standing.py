@@ -16,7 +16,7 @@ from common import clock
 from common.config import current_settings
 from common.db.session import as_json, rows, run
 from common.domain import warming
-from common.domain.path_health import SOURCE_OPEN_AFTER, UNKNOWN, Health, beta_of, drawn, is_open
+from common.domain.path_health import SOURCE_OPEN_AFTER, UNKNOWN, Health, beta_of, drawn, is_open, latency_factor
 from common.domain.policy import Member, Policy
 from common.domain.pools import Candidate
 from common.domain.routing import Decision, Facts, Source
@@ -58,7 +58,16 @@ class Standings:
         left, wait = self._left(member, path, place)
         excluded = "warmup_limit" if left == 0 else "circuit_open" if shut else None
         return Candidate(
-            member.source, "", member.role, member.weight, excluded, alpha / (alpha + beta), draw, left, wait
+            member.source,
+            "",
+            member.role,
+            member.weight,
+            excluded,
+            alpha / (alpha + beta),
+            draw,
+            left,
+            wait,
+            latency_factor(place.typical_ms),
         )
 
     def _left(self, member: Member, path: Path, health: Health) -> tuple[int | None, float | None]:

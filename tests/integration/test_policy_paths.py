@@ -92,9 +92,20 @@ def test_a_probe_that_succeeds_leaves_the_circuit_open(account: Account) -> None
         for _ in range(3):
             path_health.add(connection, {(source, "relay"): Marks(bad=9, failures=9)}, time_scale=1.0)
         assert path_health.read(connection, [source], [], time_scale=1.0)[source, "relay"].failures == 11
-        path_health.add(connection, {(source, "relay"): Marks(good=1)}, time_scale=1.0)
+        path_health.add(connection, {(source, "relay"): Marks(good=1, timed=1, ms=400)}, time_scale=1.0)
         found = path_health.read(connection, [source], [], time_scale=1.0)[source, "relay"]
     assert (found.failures, found.bad, found.good) == (0, 0.0, pytest.approx(1.0, abs=0.1))
+
+
+def test_one_slow_mail_makes_a_path_slow_or_none_ever_does(account: Account) -> None:
+    source, seen = a_source(account, "a"), []
+    with transaction() as connection:
+        for marks in (Marks(bad=1), Marks(1, timed=1, ms=400), Marks(1, timed=1, ms=10_400), Marks(bad=1)):
+            path_health.add(connection, {(source, "relay"): marks}, time_scale=1.0)
+            seen.append(path_health.read(connection, [source], [], time_scale=1.0)[source, "relay"].typical_ms)
+        path_health.add(connection, {(source, "relay"): Marks(200, timed=200, ms=200 * 10_400)}, time_scale=1.0)
+        slow = path_health.read(connection, [source], [], time_scale=1.0)[source, "relay"].typical_ms
+    assert seen == [None, pytest.approx(400), pytest.approx(900), pytest.approx(900)] and slow > 10_000
 
 
 def test_a_warming_source_carries_more_than_its_cap(account: Account) -> None:

@@ -86,4 +86,11 @@ class Learning:
 
 def _after(before: Marks, marks: Marks) -> Marks:
     failures = marks.failures if marks.good else before.failures + marks.failures
-    return Marks(before.good + marks.good, before.bad + marks.bad, before.blocked + marks.blocked, failures)
+    return Marks(
+        before.good + marks.good,
+        before.bad + marks.bad,
+        before.blocked + marks.blocked,
+        failures,
+        before.timed + marks.timed,
+        before.ms + marks.ms,
+    )

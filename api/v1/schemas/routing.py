@@ -84,7 +84,8 @@ class CandidateOut(out.Out):
     role = out.text("`primary` or `standby`.", "primary")
     weight = out.number("Its share.", 3.0)
     health = out.number("The share of good outcomes to expect, from 0 to 1.", 0.98)
-    draw = out.number("What was drawn for it; its share is weight times draw.", 0.98)
+    draw = out.number("What was drawn for it; its share is weight times the fourth power of draw times latency.", 0.98)
+    latency = out.number("1 for a fast path, down to 0.5 for one that takes ever longer.", 1.0, always=False)
     warmup_left = out.whole("What its warm-up leaves now; null when it is not warming.", null=True)
     excluded = out.text("Why it cannot be used: `missing`, `warmup_limit`, `circuit_open`.", null=True)
 

@@ -66,6 +66,7 @@ class PathHealth(Base):
     failures: Mapped[int] = mapped_column(server_default=_ZERO)
     failed_at: Mapped[datetime | None]
     updated_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+    typical_ms: Mapped[float | None] = mapped_column(Double)
 
 
 class WarmupDay(Base):

@@ -2,6 +2,7 @@
 
 import random
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -11,7 +12,7 @@ from common.domain import warming
 from common.domain.ids import new_id
 from common.domain.outcomes import Outcome
 from common.domain.pace_limits import PaceLimit, said
-from common.domain.path_health import FIRST_REST, PROBES, Health, Marks, beta_of, is_open, marks_of
+from common.domain.path_health import FIRST_REST, PROBES, Health, Marks, beta_of, is_open, latency_factor, marks_of
 from common.domain.policy import Member, Pool, Warmup
 from common.domain.pools import Candidate, pick
 
@@ -118,3 +119,30 @@ def test_an_unset_limit_holds_or_a_strong_one_yields() -> None:
     assert said(limits, "google", ["a.google.com"]) == {"per_second": (1.0, "operator")}
     assert said(limits, None, ["in.mx.example"]) == {"per_second": (2.0, "account"), "connections": (9, "operator")}
     assert said(limits, None, ["mx.example", "else.org"]) == {"connections": (9, "operator")}
+
+
+def test_a_slow_path_carries_as_much_as_a_fast_one_or_nothing() -> None:
+    assert [latency_factor(ms) for ms in (None, 0, 900, 1000)] == [1.0] * 4
+    assert latency_factor(4000) ** 4 == pytest.approx(0.25) and latency_factor(10**7) == 0.5
+    slow, fast = (
+        Candidate("slow", "p", "primary", 1.0, latency=latency_factor(4000)),
+        Candidate("fast", "p", "primary", 1.0),
+    )
+    stands = {each.source: each for each in (slow, fast)}
+    pool = Pool("p", "account", tuple(Member(name) for name in stands))
+
+    def look(_: Pool, member: Member, draws: random.Random) -> Candidate:
+        draws.random()
+        return stands[member.source]
+
+    found = Counter(pick([pool], new_id(), 1, look).source for _ in range(4000))
+    assert 0.15 < found["slow"] / 4000 < 0.25, "a fifth: one part beside four"
+    assert {pick([pool], new_id(), 1, look, careful=True).source for _ in range(50)} == {"fast"}
+
+
+def test_the_time_of_a_mail_that_was_not_delivered_counts() -> None:
+    quick = replace(an_outcome("delivered", "delivered"), duration_ms=200)
+    lost = replace(an_outcome("deferred", "connection"), duration_ms=30_000)
+    found = marks_of([quick, quick, lost])
+    assert (found.timed, found.ms) == (2, 400)
+    assert Health(typical_ms=250.0).now(10.0).typical_ms == 250.0
