@@ -19,6 +19,7 @@ DEFAULT_LIMIT = 25
 MAX_LIMIT = 100
 
 IDS = {
+    "alert_id": ("alr", "alert"),
     "automation_id": ("aut", "automation"),
     "key_id": ("key", "API key"),
     "account_id": ("acc", "account"),

@@ -17,6 +17,7 @@ _GROUPS = {
     "howto": _BUILT,
     "decisions": _BUILT,
     "configuration": _OPERATING,
+    "alerts": _OPERATING,
     "flower": _OPERATING,
     "metrics": _OPERATING,
     "monitoring": _OPERATING,

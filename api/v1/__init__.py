@@ -3,6 +3,7 @@
 from api.v1 import (
     account,
     accounts,
+    alerts,
     analytics,
     api_keys,
     audit,
@@ -74,6 +75,7 @@ BLUEPRINTS = (
     mailbox.blueprint,
     pacing.blueprint,
     analytics.blueprint,
+    alerts.blueprint,
     policy.blueprint,
     policy_trials.blueprint,
     queues.blueprint,

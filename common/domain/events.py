@@ -115,6 +115,34 @@ EVENT_TYPES: dict[str, EventType] = {
             {"version": 5, "state": "rolled_back", "reason": "deferrals of 31.0%, beside 2.1% of other mail"},
         ),
         EventType(
+            "alert.opened",
+            "What an alert watches is over its line.",
+            {
+                "alert_id": "alr_01k5qkz0v8fyw9m2q3r4s5t6v7",
+                "incident_id": "inc_01k5qkz0v8fyw9m2q3r4s5t6v7",
+                "name": "Reset mail bounces",
+                "kind": "bounces",
+                "subject": None,
+                "value": 2.0,
+                "threshold": 1.0,
+                "since": "2026-04-19T14:29:55.000Z",
+            },
+        ),
+        EventType(
+            "alert.closed",
+            "What an alert watches is calm again, or the alert was switched off.",
+            {
+                "alert_id": "alr_01k5qkz0v8fyw9m2q3r4s5t6v7",
+                "incident_id": "inc_01k5qkz0v8fyw9m2q3r4s5t6v7",
+                "name": "Reset mail bounces",
+                "kind": "bounces",
+                "subject": None,
+                "value": 0.0,
+                "threshold": 1.0,
+                "since": "2026-04-19T14:29:55.000Z",
+            },
+        ),
+        EventType(
             "webhook.disabled",
             "An endpoint was switched off, or has failed for a day (`warning`). What it misses is held.",
             {

@@ -68,6 +68,7 @@ METRICS: dict[str, Metric] = {
             "How long the oldest webhook delivery has been due; 0 when nothing is due.",
         ),
         Metric("sendarix_webhooks", "gauge", ("state",), "Webhooks by state: `enabled`, `failing` or `disabled`."),
+        Metric("sendarix_alerts_open", "gauge", ("kind",), "Incidents of alerts that are open, by what is watched."),
         Metric(
             "sendarix_database_connections",
             "gauge",

@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from common import clock, tallies
 from common.db.session import pool_usage, rows, run, transaction
 from common.domain import analytics
+from common.domain.alerting import KINDS
 from common.domain.holds import STAGES
 from common.domain.tiers import TIERS
 from common.fleet import Fleet
@@ -166,10 +167,22 @@ def _connections(connection: Connection) -> Iterator[Sample]:
         yield "sendarix_database_connections", (row.state,), float(row.n)
 
 
+_ALERTS = """
+SELECT a.kind, count(*) AS n FROM alert_incidents i JOIN alerts a ON a.id = i.alert_id WHERE i.state = 'open' GROUP BY 1
+"""
+
+
+def _alerts(connection: Connection) -> Iterator[Sample]:
+    found = {row.kind: row.n for row in rows(connection, _ALERTS)}
+    for kind in KINDS:
+        yield "sendarix_alerts_open", (kind,), float(found.get(kind, 0))
+
+
 _PARTS: dict[str, Callable[[Connection], Iterator[Sample]]] = {
     "queues": _queues,
     "totals": _totals,
     "webhooks": _webhooks,
+    "alerts": _alerts,
     "connections": _connections,
 }
 

@@ -30,25 +30,25 @@ NOBODY = UUID(int=0)
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """What an account's contact is told: a subject of one line, a text, and what it is about, as metadata."""
+    """What an account's contact, or `to`, is told: a subject of one line, a text, and as metadata what it is about."""
 
     account_id: UUID
     subject: str
     text: str
     about: dict[str, str]
+    to: str | None = None
 
 
 _ACCOUNTS = """
-SELECT id, contact_address, default_sender FROM accounts
- WHERE id = ANY(%s::uuid[]) AND contact_address IS NOT NULL AND paused_at IS NULL
+SELECT id, contact_address, default_sender FROM accounts WHERE id = ANY(%s::uuid[]) AND paused_at IS NULL
 """
 
 
 def notify(connection: Connection, settings: Settings, notices: Sequence[Notice]) -> list[UUID]:
     """Write one live message per notice; answers their ids.
 
-    An account without a contact, without a sender it may use, or suspended, is told nothing: a notice never stops
-    what it tells of. The sweep finds the messages; no ticket is left before the commit.
+    An account without a sender it may use or that is suspended is told nothing, nor is a notice for nobody: it never
+    stops what it tells of. The sweep finds the messages; no ticket is left before the commit.
     """
     if not notices:
         return []
@@ -61,8 +61,11 @@ def notify(connection: Connection, settings: Settings, notices: Sequence[Notice]
 
 
 def _draft(settings: Settings, account: Any, notice: Notice) -> Draft | None:
+    address = notice.to or account.contact_address
+    if address is None:
+        return None
     fields = {
-        "recipient": {"email": account.contact_address, "name": None},
+        "recipient": {"email": address, "name": None},
         "subject": notice.subject,
         "text": notice.text,
         "tags": [TAG],
@@ -70,7 +73,8 @@ def _draft(settings: Settings, account: Any, notice: Notice) -> Draft | None:
     }
     try:
         request_id = encode("req", new_id())
-        draft = composing.compose(settings, _principal(account), fields, None, request_id, clock.now())
+        principal = account_itself(account.id, "live", account.default_sender)
+        draft = composing.compose(settings, principal, fields, None, request_id, clock.now())
     except DomainError as error:
         log.warning("notice_not_sent", account_id=encode("acc", account.id), why=str(error), about=notice.about)
         return None
@@ -78,17 +82,17 @@ def _draft(settings: Settings, account: Any, notice: Notice) -> Draft | None:
     return draft
 
 
-def _principal(account: Any) -> Principal:
-    """The account itself, in the live environment: a test key's mail reaches nobody."""
+def account_itself(account_id: UUID, environment: str, default_sender: str | None = None) -> Principal:
+    """The account without a key. Its mail is of the live environment: a test key's mail reaches nobody."""
     return Principal(
         key_id=NOBODY,
-        account_id=account.id,
-        environment="live",
+        account_id=account_id,
+        environment=environment,
         scopes=frozenset({"messages:send"}),
         sender_domains=None,
         templates=None,
         cidrs=None,
-        default_sender=account.default_sender,
+        default_sender=default_sender,
         requests_per_minute=0,
         require_idempotency=False,
         paused=False,

@@ -128,6 +128,7 @@ def _furnish(house: House, account_id: str) -> None:
     replay = house.make(f"/v1/webhooks/{webhook['id']}/replay", {"since": "2026-01-01T00:00:00Z"})
     hold = house.make("/v1/holds", {"match": {"tag": MARK}, "reason": MARK})
     job = house.make("/v1/dead-letters/discard", {"message_ids": [message["message_id"]], "reason": MARK})
+    alert = house.make("/v1/alerts", {"name": MARK, "kind": "bounces", "tag": MARK})
     with session.transaction() as connection:
         row = connection.exec_driver_sql("SELECT id FROM webhook_deliveries LIMIT 1").one()
     house.ids = {
@@ -143,6 +144,7 @@ def _furnish(house: House, account_id: str) -> None:
         "user_id": [user["id"]],
         "account_id": [account_id],
         "hold_id": [hold["id"]],
+        "alert_id": [alert["id"]],
         "job_id": [job["id"], replay["id"]],
         "template": [MARK, *([template["id"]] if "id" in template else [])],
         "version": ["1"],

@@ -6,6 +6,7 @@ from typing import Any
 import redis
 import structlog
 from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError
 
 from common import clock
 from common.config import Settings
@@ -13,6 +14,7 @@ from common.domain.ids import encode
 from common.queueing import publisher
 from common.queueing.queues import DELIVERY, ROUTING
 from common.services import (
+    alarming,
     canaries,
     domains,
     due,
@@ -31,6 +33,7 @@ from common.services.lifecycle import Applied
 log = structlog.get_logger()
 
 CANARY_SECONDS = 5.0
+ALERT_SECONDS = 10.0
 
 
 class Rounds:
@@ -39,7 +42,7 @@ class Rounds:
     def __init__(self, settings: Settings, engine: Engine) -> None:
         self._settings, self._engine = settings, engine
         self._redis: redis.Redis | None = None
-        self._next_canaries = 0.0
+        self._next_canaries = self._next_alerts = 0.0
         if settings.redis_url:
             self._redis = redis.Redis.from_url(settings.redis_url, socket_timeout=0.5, socket_connect_timeout=0.5)
 
@@ -77,6 +80,7 @@ class Rounds:
             unproved = domains.sweep(connection)
         domains.leave(unproved)
         self._check_canaries()
+        self._look_at_alerts()
 
     def _holds(self) -> None:
         """What was too much for the request that made or released a hold, and what has expired."""
@@ -97,6 +101,23 @@ class Rounds:
             ended = canaries.check(connection)
         for account_id, verdict in ended:
             log.warning("policy_canary_ended", account=encode("acc", account_id), verdict=verdict)
+
+    def _look_at_alerts(self) -> None:
+        """In a few statements for all, with little time: mail never waits for them."""
+        if clock.monotonic() < self._next_alerts:
+            return
+        self._next_alerts = clock.monotonic() + ALERT_SECONDS
+        try:
+            with self._engine.begin() as connection:
+                connection.exec_driver_sql("SET LOCAL statement_timeout = '3s'")
+                told = alarming.evaluate(connection, self._settings)
+        except DBAPIError as error:
+            if error.connection_invalidated:
+                raise
+            log.warning("alerts_not_looked_at", error=type(error).__name__)
+            return
+        for each in told:
+            log.info("alert", what=each)
 
     def _step(self, verb: Callable[[Any], list[due.Due]]) -> None:
         with self._engine.begin() as connection:

@@ -1,6 +1,7 @@
 """Every table, one file per noun. Columns, keys and foreign keys: the hot verbs are Core statements, no ORM object."""
 
 from common.db.models.account import Account
+from common.db.models.alert import Alert, AlertIncident
 from common.db.models.analytics import (
     AnalyticsCohort,
     AnalyticsCount,
@@ -42,6 +43,8 @@ from common.db.models.webhook import (
 
 __all__ = [
     "Account",
+    "Alert",
+    "AlertIncident",
     "AnalyticsCohort",
     "AnalyticsCount",
     "AnalyticsCursor",
