@@ -15,6 +15,7 @@ from api.dashboard.doors import signed_in
 from api.dashboard.rendering import page, tone
 from common import clock
 from common.clock import rfc3339
+from common.domain.analytics import floored
 from common.domain.errors import NotFound
 
 blueprint = Blueprint("dashboard", __name__, url_prefix="/dashboard")
@@ -31,7 +32,8 @@ GROUPS = ("recipient_domain", "provider", "template", "tag", "sender_domain", "t
 def _asked(span: str) -> tuple[dict[str, Any], timedelta, int]:
     interval, step, count = RANGES[span]
     unit = timedelta(hours=1) if interval == "hour" else timedelta(days=1)
-    return {"interval": interval, "start": rfc3339(clock.now() - step * count + unit)}, step, count
+    start = floored(clock.now() - step * count + unit, interval)
+    return {"interval": interval, "start": rfc3339(start)}, step, count
 
 
 def _chart(reply: Reply, step: timedelta, count: int) -> dict[str, Any] | None:

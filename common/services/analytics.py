@@ -12,6 +12,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
+from common import clock
 from common.clock import rfc3339
 from common.db.session import planned_anew, rows
 from common.domain.analytics import after, buckets, floored, metrics_of, times_of
@@ -131,12 +132,15 @@ def _spans(question: Question) -> list[tuple[str, datetime, datetime]]:
     """What is read of which grain: whole days as days, and the hours before and after them."""
     start, end = question.start, question.end
     first, last = floored(start, "day"), floored(end, "day")
+    now = clock.now()
+    if end >= now and last == floored(now, "day"):  # nothing is counted of the future: today is as good as a whole day
+        last = after(last, "day")
     if question.interval == "hour" or first >= last:
         return [("hour", start, end)]
     first = start if start == first else after(first, "day")
     if first == last:
         return [("hour", start, end)]
-    edges = [("hour", start, first), ("hour", last, end)]
+    edges = [("hour", start, min(first, end)), ("hour", last, end)]
     return [("day", first, last), *(each for each in edges if each[1] < each[2])]
 
 
