@@ -78,7 +78,13 @@ class Lane:
         if not tried.verdict.allowed:
             return None
         try:
-            return accept(wanted.principal, wanted.fields, idempotency_key=wanted.key, request_id=tried.request_id)
+            return accept(
+                wanted.principal,
+                wanted.fields,
+                idempotency_key=wanted.key,
+                request_id=tried.request_id,
+                traceparent=environ.get("HTTP_TRACEPARENT"),
+            )
         except Exception as error:
             tried.error = error
             return None

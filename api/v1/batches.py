@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import orjson
-from flask import Blueprint, Response, g
+from flask import Blueprint, Response, g, request
 
 from api import query, ratelimit
 from api.auth import scope
@@ -51,6 +51,7 @@ def send_batch() -> Response:
         partial=fields.get("on_error") == "partial",
         idempotency_key=key,
         request_id=g.request_id,
+        traceparent=request.headers.get("traceparent"),
     )
     answer = _with_forecasts(answer) if wanted else answer
     response = Response(answer.body, answer.status, mimetype="application/json")

@@ -74,7 +74,13 @@ def send_message() -> Response:
     wanted = bool(query.choices("forecast", ("true",)))
     fields = load(MESSAGE_IN, read_object())
     key = take_key(g.principal, fields)
-    answer = accept(g.principal, fields, idempotency_key=key, request_id=g.request_id)
+    answer = accept(
+        g.principal,
+        fields,
+        idempotency_key=key,
+        request_id=g.request_id,
+        traceparent=request.headers.get("traceparent"),
+    )
     return _accepted(_with_forecast(answer) if wanted else answer)
 
 

@@ -20,6 +20,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from common import clock
 from common.config import Settings, current_settings
 from common.db.session import BY_INDEX, make_engine
+from common.domain import traceparents
 from common.domain.errors import DomainError, Forbidden, InFlight, Unavailable
 from common.domain.fingerprints import fingerprint
 from common.domain.principals import Principal
@@ -65,8 +66,17 @@ class _Waiting:
         return orjson.dumps(self.draft.public)
 
 
-def accept(principal: Principal, fields: dict[str, Any], *, idempotency_key: str | None, request_id: str) -> Answer:
+def accept(
+    principal: Principal,
+    fields: dict[str, Any],
+    *,
+    idempotency_key: str | None,
+    request_id: str,
+    traceparent: str | None = None,
+) -> Answer:
     """Validate what needs the account, write durably, answer. Blocks until the commit.
+
+    `traceparent` is the header as it came.
 
     Raises DomainError; Unavailable means that nothing is promised and the same key may be retried.
     """
@@ -86,6 +96,8 @@ def accept(principal: Principal, fields: dict[str, Any], *, idempotency_key: str
         if known is None:
             raise
         return known
+    if traceparent is not None:
+        draft.row["traceparent"] = traceparents.read(traceparent)
     return _accept(settings, draft)
 
 

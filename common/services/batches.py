@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from common import clock
 from common.config import Settings, current_settings
 from common.db.session import rows, run, transaction
+from common.domain import traceparents
 from common.domain.errors import DomainError, FieldError, Forbidden, InvalidFields, KeyReused
 from common.domain.fingerprints import fingerprint
 from common.domain.ids import encode, new_id
@@ -52,6 +53,7 @@ def accept_batch(
     partial: bool,
     idempotency_key: str | None,
     request_id: str,
+    traceparent: str | None = None,
 ) -> Answer:
     """Accept the items of a batch; 202 with `batch_id` and one entry for each, in order.
 
@@ -65,6 +67,8 @@ def accept_batch(
     whole = fingerprint({"items": [item.fields | {"idempotency_key": item.idempotency_key} for item in items],
                          "partial": partial}) if idempotency_key else ""  # fmt: skip
     drafts, faults = _compose_all(settings, batch, items)
+    for draft in drafts.values():
+        draft.row["traceparent"] = traceparents.read(traceparent)
     if faults and not partial:
         claim = Claim(principal, ROUTE, idempotency_key or "", whole, request_id)
         known = writing.remembered(settings, claim) if idempotency_key else None

@@ -14,6 +14,7 @@ from common.clock import rfc3339
 from common.db.session import rows
 from common.domain.ids import encode
 from common.domain.principals import Principal
+from common.domain.traceparents import trace_of
 from common.services import messages
 
 STAGES = ("request", "event", "attempt", "smtp", "webhook")
@@ -31,7 +32,7 @@ class Entry:
 
 _REQUEST = """
 SELECT m.created_at, c.request_id, c.key_id, c.idempotency_key, c.batch_id, c.original_id, c.template_slug,
-       c.template_version, coalesce(c.channel, 'api') AS channel
+       c.template_version, coalesce(c.channel, 'api') AS channel, c.traceparent
   FROM messages m LEFT JOIN message_contents c ON c.message_id = m.id WHERE m.id = %s
 """
 
@@ -53,8 +54,9 @@ SELECT d.id, d.webhook_id, d.event_id, d.type, d.state, d.created_at, a.number, 
 def trace(connection: Connection, principal: Principal, message_id: UUID) -> dict[str, Any]:
     """The message's state and its timeline, oldest first. Posts to webhooks need `webhooks:read`. Raises NotFound."""
     message = messages.get(connection, principal, message_id)
+    request = rows(connection, _REQUEST, message_id)[0]
     found = [
-        *_request(rows(connection, _REQUEST, message_id)[0]),
+        *_request(request),
         *_events(rows(connection, _EVENTS, message_id)),
         *_attempts(rows(connection, _ATTEMPTS, message_id)),
     ]
@@ -73,7 +75,8 @@ def trace(connection: Connection, principal: Principal, message_id: UUID) -> dic
         for entry in found
     ]
     names = ("message_id", "status", "recipient", "subject", "environment", "waiting")
-    return {name: message[name] for name in names} | {"timeline": timeline}
+    trace_id = request.traceparent and trace_of(request.traceparent)
+    return {name: message[name] for name in names} | {"trace_id": trace_id, "timeline": timeline}
 
 
 def _request(row: Any) -> Iterator[Entry]:
@@ -81,6 +84,7 @@ def _request(row: Any) -> Iterator[Entry]:
     facts = {
         "channel": row.channel,
         "request_id": row.request_id,
+        "traceparent": row.traceparent,
         "key_id": None if row.key_id is None else encode("key", row.key_id),
         "idempotency_key": row.idempotency_key,
         "batch_id": None if row.batch_id is None else encode("bat", row.batch_id),

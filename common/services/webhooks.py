@@ -55,6 +55,7 @@ class Posting:
     type: str
     body: bytes
     replayed: bool
+    traceparent: str | None = None
 
     @property
     def public_id(self) -> str:
@@ -123,7 +124,9 @@ _MOVE = """, moved AS (
          attempt_no = d.attempt_no + (r.taken AND NOT r.lost)::integer
     FROM ranked r WHERE d.id = r.id
   RETURNING d.id, d.lease_epoch, d.attempt_no, d.webhook_id, d.event_id, d.type, d.replay_id, r.taken, r.lost,
-            CASE WHEN r.taken THEN d.payload END AS payload
+            CASE WHEN r.taken THEN d.payload END AS payload,
+            CASE WHEN r.taken THEN (SELECT c.traceparent FROM message_contents c WHERE c.message_id = d.message_id)
+            END AS traceparent
 ), lost AS (
   UPDATE webhook_attempts a SET ended_at = clock_timestamp(), error = 'interrupted'
     FROM moved m WHERE m.lost AND a.delivery_id = m.id AND a.ended_at IS NULL
@@ -261,6 +264,7 @@ def _posting(row: Any, endpoint: Endpoint) -> Posting:
         row.type,
         row.payload.encode(),
         row.replay_id is not None,
+        row.traceparent,
     )
 
 

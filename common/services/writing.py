@@ -49,7 +49,7 @@ WITH x AS MATERIALIZED (
     headers jsonb, attachments jsonb, metadata jsonb, tags text[], sensitive boolean, key_id uuid, batch_id uuid,
     original_id uuid, request_id text, stream text, topic text, supersede_key text,
     idempotency_key text, route text, fingerprint text, answer_status integer, answer text, mime text,
-    channel text)
+    channel text, traceparent text)
 )"""
 
 _KEYED = """, keyed AS (
@@ -83,10 +83,11 @@ _WRITTEN = (
 ), filled AS (
   INSERT INTO message_contents (message_id, sender, recipient_name, subject, html, text, template_id,
     template_slug, template_version, template_data, locale, cc, bcc, reply_to, headers, attachments, metadata,
-    tags, idempotency_key, key_id, request_id, sensitive, batch_id, original_id, mime, channel)
+    tags, idempotency_key, key_id, request_id, sensitive, batch_id, original_id, mime, channel,
+    traceparent)
   SELECT id, sender, recipient_name, subject, html, text, template_id, template_slug, template_version,
          template_data, locale, cc, bcc, reply_to, headers, attachments, metadata, tags, idempotency_key,
-         key_id, request_id, sensitive, batch_id, original_id, decode(mime, 'base64'), channel FROM fresh
+         key_id, request_id, sensitive, batch_id, original_id, decode(mime, 'base64'), channel, traceparent FROM fresh
 ), told AS (
   INSERT INTO events (id, message_id, account_id, environment, seq, type, timestamp, data)
   SELECT event_id, id, account_id, environment, 1, 'message.queued', created_at,

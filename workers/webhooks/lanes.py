@@ -17,6 +17,7 @@ from common import clock, tallies
 from common.config import Settings
 from common.db.session import transaction
 from common.domain.ids import new_id
+from common.domain.traceparents import passed_on
 from common.services import webhook_due, webhook_records, webhooks
 from common.services.webhook_records import Posted, Result
 from common.services.webhooks import Claimed, Posting
@@ -109,6 +110,8 @@ class Lanes:
         extra = {"sendarix-delivery-id": posting.public_id, "sendarix-attempt": str(posting.attempt)}
         if posting.replayed:
             extra["sendarix-replay"] = "1"
+        if posting.traceparent is not None:
+            extra["traceparent"] = passed_on(posting.traceparent, posting.id, posting.attempt)
         started_at = clock.now()
         found = self._sender.post(endpoint, posting.webhook_id, posting.body, extra)
         times = found.timings

@@ -24,4 +24,9 @@ class TraceOut(out.Out):
     subject = out.text("Its subject.", "Your code", null=True)
     environment = out.text("`live` or `test`.", "live")
     waiting = out.nested(WaitOut, "What it waits for; null once it has ended.", null=True)
+    trace_id = out.text(
+        "The caller's trace, from the header `traceparent` of its request; webhooks are told the same.",
+        "4bf92f3577b34da6a3ce929d0e0e4736",
+        null=True,
+    )
     timeline = out.listed(TraceEntryOut, "What happened, oldest first.")

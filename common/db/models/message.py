@@ -95,3 +95,4 @@ class MessageContent(Base):
     batch_id: Mapped[UUID | None]
     original_id: Mapped[UUID | None]
     channel: Mapped[str | None]
+    traceparent: Mapped[str | None]
