@@ -53,7 +53,7 @@ fuzz: setup ## 20,000 generated requests against the OpenAPI document; CASES=n f
 
 chaos: setup ## kill processes under load and count every message
 	$(BIN)/python -m tests.chaos
-	$(BIN)/python -m tests.chaos --webhooks --messages 5000 --kills 4 --guarantee at_least_once --drop 0 \
+	$(BIN)/python -m tests.chaos --webhooks --messages 5000 --kills 4 --guarantee at_least_once --drop 0 --drain 600 \
 		--fault "kill:webhooks*20" --fault flushall
 
 simulate: setup ## a million messages over twenty providers by a virtual clock; MESSAGES=n for fewer
