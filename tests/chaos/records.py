@@ -66,7 +66,7 @@ def dump(database_url: str) -> Dump:
             found.leases += row.lease_until is not None
         for row in connection.execute("SELECT * FROM attempts ORDER BY message_id, epoch"):
             found.attempts[encode("msg", row.message_id)].append(row)
-        for row in connection.execute("SELECT * FROM events ORDER BY message_id, seq"):
+        for row in connection.execute("SELECT * FROM events WHERE message_id IS NOT NULL ORDER BY message_id, seq"):
             found.events[encode("msg", row.message_id)].append(row)
         found.violations = violations(connection)
     return found
