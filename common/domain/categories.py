@@ -94,7 +94,8 @@ def suppresses(category: str) -> bool:
 
 def strains(name: str) -> bool:
     """Whether a temporary failure may mean that the way is out: it speaks against it, or there is no way any more."""
-    return CATEGORIES[name].path < 0 or name == "policy"
+    found = CATEGORIES.get(name)
+    return found is not None and (found.path < 0 or name == "policy")
 
 
 def reroutes(category: str) -> bool:

@@ -61,6 +61,7 @@ def paths(api: Api) -> dict[str, str]:
         make("/v1/senders", {"email": f"a{number}@{domain['name']}"})
         make("/v1/sources", {"name": f"way{number}", "kind": "relay", "host": "relay.example.com"})
         account = make("/v1/admin/accounts", {"name": f"Account {number}"})
+        alert = make("/v1/alerts", {"name": f"Alert {number}", "kind": "bounces", "tag": f"t{number}"})
         make("/v1/holds", {"reason": f"a look {number}", "match": {"tag": f"t{number}"}})
         assert api.call("PATCH", "/v1/templates/listed", {"subject": f"Again {number}"}, api.admin).status_code == 200
         make("/v1/templates/listed/publish", {}, 200)
@@ -72,7 +73,7 @@ def paths(api: Api) -> dict[str, str]:
     with session.transaction() as connection:
         days = [Counted(f"2026-04-1{day}", "acme.example", "sts", "mx", "success", 1) for day in range(4)]
         tls_results.add(connection, days)
-    ids = {"webhook_id": hook["id"], "account_id": account["id"], "template": "listed"}
+    ids = {"webhook_id": hook["id"], "account_id": account["id"], "alert_id": alert["id"], "template": "listed"}
     found = {}
     for rule in lists():
         path = rule.rule

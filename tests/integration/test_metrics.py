@@ -94,7 +94,7 @@ def test_an_engine_that_is_away_is_a_server_error(api: Api, monkeypatch: pytest.
     away = create_app(read_settings(redis_url="redis://127.0.0.1:1/0")).test_client()
     answer = away.get("/metrics", headers={"Authorization": f"Bearer {api.admin}"})
     assert answer.status_code == 200 and b"sendarix_redis_up 0.0" in answer.data
-    monkeypatch.setattr(measuring, "PART_SECONDS", 0.001)
+    monkeypatch.setattr(measuring, "PART_SECONDS", 0.5)
     monkeypatch.setattr(measuring, "_WEBHOOKS", "SELECT 'enabled' AS state, 1 AS n, pg_sleep(5)")
     found = scraped(api)
     assert value(found, "sendarix_scrape_failed", part="webhooks") == 1
