@@ -17,7 +17,7 @@ from flask.testing import FlaskClient
 from api import create_app
 from common.config import read_settings
 from common.db import session
-from common.services import composing, keys, quickstart
+from common.services import composing, keys, quickstart, ruling
 from tests.fakes.mailbox import Running
 
 
@@ -61,12 +61,18 @@ def mail(**fields: Any) -> dict[str, Any]:
     return {name: value for name, value in whole.items() if value is not ...}
 
 
+def _forget() -> None:
+    """What this process remembers of keys, accounts and policies."""
+    keys.forget()
+    composing.forget()
+    ruling.forget()
+
+
 @contextmanager
 def an_api(**settings: Any) -> Iterator[Api]:
     """The application with its keys and a mailbox; what was made is gone afterwards."""
     mailbox = Running()
-    keys.forget()
-    composing.forget()
+    _forget()
     found = read_settings(**({"mailbox_port": mailbox.port, "rate_limit_per_minute": 100_000} | settings))
     with session.transaction() as connection:
         tokens = quickstart.prepare(connection, found)
@@ -74,6 +80,6 @@ def an_api(**settings: Any) -> Iterator[Api]:
         yield Api(create_app(found).test_client(), tokens["live_key"], tokens["test_key"], tokens["admin_key"])
     finally:
         mailbox.stop()
-        keys.forget()
+        _forget()
         with session.transaction() as connection:
             connection.exec_driver_sql("TRUNCATE accounts, messages, mailbox_messages, suppressions CASCADE")

@@ -22,7 +22,7 @@ from common.services.events import NewEvent
 from common.services.notices import Notice
 
 _WATCHED = """
-SELECT a.* FROM alerts a JOIN accounts c ON c.id = a.account_id
+SELECT a.* FROM alerts a
  WHERE a.enabled OR EXISTS (SELECT FROM alert_incidents i WHERE i.alert_id = a.id AND i.state <> 'closed')
  ORDER BY a.id
 """

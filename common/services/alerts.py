@@ -127,9 +127,7 @@ def incidents(
     """A page of what an alert has seen, newest first. Raises NotFound."""
     get(connection, principal, alert_id)
     wanted = (alert_id, states or list(STATES))
-    return read_page(
-        connection, _INCIDENTS, wanted, _incident, limit=limit, turn=turn, order=("i.since", "i.id")
-    )  # fmt: skip
+    return read_page(connection, _INCIDENTS, wanted, _incident, limit=limit, turn=turn, order=("i.since", "i.id"))
 
 
 def _incident(row: Any) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from common.queueing.app import LONGEST_COUNTDOWN
 from common.services import delivery, doubts, lifecycle
 from common.services.consequences import unknown_change
 from common.services.lifecycle import Applied, Change
+from common.services.turns import UNCLAIMED
 
 BATCH = 2000
 
@@ -67,16 +68,14 @@ def arm(connection: Connection) -> list[Due]:
 
 
 # Queue by queue, so that the index bounds what is read, however much waits in another.
-_SWEEP = """
+_SWEEP = f"""
 WITH q AS MATERIALIZED (
   SELECT * FROM json_to_recordset(%s) AS q(routing boolean, tier smallint, behind double precision,
                                            patience double precision)
 ), lost AS (
   SELECT f.id FROM q CROSS JOIN LATERAL (
     SELECT m.id FROM messages m
-     WHERE (m.status = 'queued') = q.routing AND m.tier = q.tier AND m.lease_until IS NULL AND NOT m.held
-       AND m.status NOT IN ('scheduled', 'delivered', 'bounced', 'complained', 'suppressed', 'cancelled', 'expired',
-                            'failed')
+     WHERE (m.status = 'queued') = q.routing AND m.tier = q.tier AND {UNCLAIMED}
        AND m.next_attempt_at <= now() - make_interval(secs => q.behind + q.patience)
        AND coalesce(m.ticket_at, m.next_attempt_at)
            <= now() - make_interval(secs => q.behind + q.patience * power(4, least(m.ticket_count, 3) - 1))

@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 from common import clock
 from common.config import current_settings
 from common.db.session import rows
+from common.domain.lifecycle import ENDED
 from common.domain.tiers import TIERS
 
 WAITED_SECONDS = 0.5
@@ -22,13 +23,15 @@ WAITED_SECONDS = 0.5
 _NOBODY = UUID(int=0)
 
 
+UNCLAIMED = f"""m.status NOT IN ({", ".join(repr(status) for status in ("scheduled", *ENDED))})
+      AND m.lease_until IS NULL AND NOT m.held"""
+"""SQL: the rows of the index `messages_turns`, in words that no other index has: another would read all that is due
+while the planner knows nothing of a flood yet."""
+
+
 def _due(stage: str) -> str:
-    """Rows as the index `messages_turns` has them: said so that no other index has them, which would read all that
-    is due when the planner knows nothing of a flood yet."""
     return f"""(m.status = 'queued') IS {"TRUE" if stage == "routing" else "FALSE"}
-      AND m.status NOT IN ('scheduled', 'delivered', 'bounced', 'complained', 'suppressed', 'cancelled', 'expired',
-                           'failed')
-      AND m.lease_until IS NULL AND NOT m.held AND m.next_attempt_at <= now()"""
+      AND {UNCLAIMED} AND m.next_attempt_at <= now()"""
 
 
 def _next(stage: str) -> str:

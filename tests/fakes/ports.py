@@ -3,7 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 Run = Callable[[asyncio.Event, Callable[[Any], None]], Coroutine[Any, Any, None]]
@@ -29,6 +29,7 @@ def listening(run: Run) -> Iterator[Any]:
     try:
         yield told[0]
     finally:
-        kept["loop"].call_soon_threadsafe(kept["stop"].set)
+        with suppress(RuntimeError):  # the test has stopped it already
+            kept["loop"].call_soon_threadsafe(kept["stop"].set)
         thread.join(20)
         assert not thread.is_alive(), "it does not stop"

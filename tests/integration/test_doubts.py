@@ -11,7 +11,7 @@ from common.config import current_settings
 from common.db import session
 from common.db.session import rows, transaction
 from common.domain.ids import decode, new_id
-from common.services import delivery, due, routing, ruling
+from common.services import delivery, due, routing
 from tests.callers import Api, an_api
 from tests.pipeline import work_off
 from workers.scheduler.rounds import Rounds
@@ -19,10 +19,8 @@ from workers.scheduler.rounds import Rounds
 
 @pytest.fixture
 def api(database: None) -> Iterator[Api]:
-    ruling.forget()
     with an_api() as found:
         yield found
-    ruling.forget()
 
 
 def publish(api: Api, document: dict[str, Any]) -> None:

@@ -10,7 +10,6 @@ from common import clock
 from common.config import current_settings
 from common.db import session
 from common.db.session import rows, transaction
-from common.services import ruling
 from tests.callers import Api, an_api
 from tests.pipeline import work_off
 from workers.scheduler.rounds import Rounds
@@ -18,10 +17,8 @@ from workers.scheduler.rounds import Rounds
 
 @pytest.fixture
 def api(database: None) -> Iterator[Api]:
-    ruling.forget()
     with an_api() as found:
         yield found
-    ruling.forget()
 
 
 def publish(api: Api, *rules: dict[str, Any]) -> None:

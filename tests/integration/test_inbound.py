@@ -3,6 +3,7 @@
 import smtplib
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
@@ -14,6 +15,8 @@ from common.domain.return_paths import BOUNCE, UNSUBSCRIBE, write_local_part
 from common.services import inbound
 from common.services.keys import server_secret
 from tests.builders import Account, a_message, an_account
+from tests.fakes.certificates import authority, localhost
+from tests.fakes.injecting import INJECTIONS, answer_behind_tls
 from tests.fakes.ports import listening
 from workers.inbound import server
 
@@ -248,3 +251,17 @@ def test_what_came_back_is_shown_to_another_account(port: int, delivered: tuple[
         ]
         with pytest.raises(NotFound):
             inbound.of_message(connection, an_account().principal, message_id)
+
+
+@pytest.mark.parametrize("injected", INJECTIONS, ids=range(len(INJECTIONS)))
+def test_b5_what_came_before_tls_counts_after_it(
+    tmp_path: Path, delivered: tuple[Account, UUID], injected: bytes
+) -> None:
+    (tmp_path / "chain.pem").write_bytes(localhost().pem)
+    settings = read_settings(
+        inbound_port=0, smtp_tls_certificate=str(tmp_path / "chain.pem"), database_url=current_settings().database_url
+    )
+    injected = injected.replace(b"user@example.net", address(delivered[1]).encode())
+    with listening(lambda stop, started: server.run(settings, stop, started)) as port:
+        assert answer_behind_tls(port, authority().client_context(), injected).startswith(b"503")
+    assert kept(delivered[1]) == kept(None) == []

@@ -1,7 +1,6 @@
 """Mail submitted by SMTP: the same message as by the API, by whoever has the right, and never two."""
 
 import smtplib
-import socket
 import ssl
 from collections.abc import Iterator
 from email.message import EmailMessage
@@ -16,6 +15,7 @@ from common.domain.ids import decode
 from common.services import composing, keys, messages, quickstart
 from common.services.quickstart import QUICKSTART_ACCOUNT
 from tests.fakes.certificates import authority, localhost
+from tests.fakes.injecting import INJECTIONS, answer_behind_tls
 from tests.fakes.ports import listening
 from workers.relay import server
 
@@ -304,15 +304,18 @@ def test_tls_from_the_first_byte_or_by_starttls_is_not_spoken(
     assert count() == 2
 
 
-def test_b5_what_came_before_tls_counts_after_it(encrypted: tuple[list[int], ssl.SSLContext]) -> None:
+@pytest.mark.parametrize("injected", INJECTIONS, ids=range(len(INJECTIONS)))
+def test_b5_what_came_before_tls_counts_after_it(encrypted: tuple[list[int], ssl.SSLContext], injected: bytes) -> None:
     ports, context = encrypted
-    with socket.create_connection(("localhost", ports[0]), 20) as plain:
-        plain.recv(1000)
-        plain.sendall(b"EHLO x\r\n")
-        while b"250 " not in plain.recv(1000):
-            pass
-        plain.sendall(b"STARTTLS\r\nNOOP injected\r\n")
-        assert plain.recv(1000).startswith(b"220")
-        with context.wrap_socket(plain, server_hostname="localhost") as wire:
-            wire.sendall(b"MAIL FROM:<a@example.com>\r\n")
-            assert wire.recv(1000).startswith(b"503")  # EHLO is to be said again, and NOOP has no answer
+    assert answer_behind_tls(ports[0], context, injected).startswith(b"503")
+    assert count() == 0
+
+
+def test_more_recipients_than_are_taken_are_lost_or_refused_for_good(port: int, tokens: dict[str, str]) -> None:
+    with client(port, tokens["live_key"]) as smtp:
+        smtp.ehlo()
+        smtp.mail("hello@example.com")
+        codes = [smtp.rcpt(f"u{number}@example.net")[0] for number in range(101)]
+        assert codes == [250] * 100 + [452]
+        code, words = smtp.data(a_mail().as_bytes())
+    assert code == 250 and count() == 100 == len(ids_of(words.decode()))

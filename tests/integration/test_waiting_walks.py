@@ -17,7 +17,7 @@ from common.domain.ids import decode, new_id
 from common.domain.lifecycle import ENDED
 from common.domain.outcomes import Outcome
 from common.domain.pacing import _SAID, note_of
-from common.services import delivery, due, keys, parking, requeueing, routing, ruling
+from common.services import delivery, due, keys, parking, requeueing, routing
 from tests.callers import Api, an_api
 from workers.scheduler.rounds import Rounds
 
@@ -26,7 +26,6 @@ WALKS, STEPS = 33, 7
 
 @pytest.fixture(scope="module")
 def house(engines: Any) -> Iterator[Api]:
-    ruling.forget()
     with an_api() as found:
         with transaction() as connection:
             connection.exec_driver_sql("TRUNCATE holds")
@@ -35,7 +34,6 @@ def house(engines: Any) -> Iterator[Api]:
         yield found
         with transaction() as connection:
             connection.exec_driver_sql("TRUNCATE holds, policies, policy_drafts")
-    ruling.forget()
 
 
 class Walk:

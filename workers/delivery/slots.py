@@ -3,7 +3,6 @@ connections keep. Never here: Redis, SQL, or what is sent.
 """
 
 import threading
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -21,7 +20,7 @@ SLOW_SECONDS = 10.0
 """A scope where nobody came in that time is not waited for again so soon, unless a batch is seen to go quickly."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Offer:
     claimed: Sequence[Claimed]
     taken: bool = False
@@ -33,7 +32,7 @@ class Slots:
     def __init__(self) -> None:
         self._busy: dict[str, int] = {}
         self._idle: dict[str, list[tuple[float, str]]] = {}
-        self._offers: dict[str, deque[_Offer]] = {}
+        self._offers: dict[str, list[_Offer]] = {}
         self._slow: dict[str, float] = {}
         self._progress: dict[str, float] = {}
         self._changed = threading.Condition()
@@ -77,16 +76,23 @@ class Slots:
         with self._changed:
             if self._slow.get(key, 0.0) > clock.monotonic():
                 return False
-            offers = self._offers.setdefault(key, deque())
-            offers.append(offer)
+            self._offers.setdefault(key, []).append(offer)
             while not offer.taken and key in self._busy and (left := self._patience(key, since)) > 0:
                 self._changed.wait(left)
             if offer.taken:
                 return True
-            offers.remove(offer)
+            self._take_back(key, offer)
             if key in self._busy:
-                self._slow[key] = clock.monotonic() + SLOW_SECONDS
+                now = clock.monotonic()
+                self._slow = {each: until for each, until in self._slow.items() if until > now}
+                self._slow[key] = now + SLOW_SECONDS
             return False
+
+    def _take_back(self, key: str, offer: _Offer) -> None:
+        """Nobody is offered it any more; a place where nothing is offered is forgotten."""
+        self._offers[key].remove(offer)
+        if not self._offers[key]:
+            del self._offers[key]
 
     def _patience(self, key: str, since: float) -> float:
         """Seconds that who has offered at `since` still waits."""
@@ -97,10 +103,9 @@ class Slots:
         """What has been offered, the highest tier and the longest wait first: about `most`, whole offers only."""
         found: list[Claimed] = []
         with self._changed:
-            offers = self._offers.get(key, deque())
-            while offers and len(found) < most:
+            while len(found) < most and (offers := self._offers.get(key)):
                 offer = min(offers, key=lambda each: each.claimed[0].row.tier)
-                offers.remove(offer)
+                self._take_back(key, offer)
                 offer.taken = True
                 found.extend(offer.claimed)
             if found:

@@ -1,28 +1,9 @@
 """The shapes of a person who signs in to the dashboard."""
 
-from typing import Any
-
 from api.v1.schemas import out
-from api.v1.schemas.fields import Choice, Coded, In, Text, YesNo, wrong
+from api.v1.schemas.fields import Choice, In, PlainAddress, Text, YesNo
 from api.v1.schemas.out import told
-from common.domain.addresses import PLAIN_ADDRESS, AddressError, parse_address
 from common.domain.roles import ROLES
-
-
-class Address(Coded):
-    """A plain address, without a name."""
-
-    def read(self, value: Any) -> str:
-        if type(value) is not str:
-            raise wrong("invalid_type", "must be a string")
-        try:
-            return parse_address(value).email
-        except AddressError as error:
-            raise wrong("invalid_email", str(error)[:200]) from error
-
-    def describe(self) -> dict[str, Any]:
-        return {"type": "string", "maxLength": 254, "pattern": f"^{PLAIN_ADDRESS}$"}
-
 
 _ROLE = "`owner`: everything in the account; `operator`: all but keys and users; `support`: reading only."
 _ADMIN = "Whether they also operate the installation: other accounts, reply rules."
@@ -30,7 +11,7 @@ _NAME = told("What the person is called.", "Ada Lovelace")
 
 
 class UserIn(In):
-    email = Address(required=True, metadata=told("With what they sign in.", "ada@example.com"))
+    email = PlainAddress(required=True, metadata=told("With what they sign in.", "ada@example.com"))
     name = Text(100, line=True, metadata=_NAME)
     role = Choice(ROLES, required=True, metadata=told(_ROLE, "support"))
     admin = YesNo(metadata=told(_ADMIN, False))
